@@ -1,0 +1,1 @@
+"""Packets as bytes: header layouts, batman-adv, capture files, and frames made to measure."""
