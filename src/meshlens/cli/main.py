@@ -1,11 +1,120 @@
-"""The `meshlens` command."""
+"""The `meshlens` command: the table of its commands, and the frame in which each of them runs."""
+
+import os
+import signal
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from types import FrameType
+from typing import NoReturn
 
 import click
 
 from meshlens import __version__
+from meshlens.cli.command import CommandGroup, LateCommand
+from meshlens.cli.errors import Terminated, explain
+
+__all__ = ["COMMANDS", "COMPLETE_VARIABLE", "cli", "main", "run"]
+
+# name: (module that holds `command`, the line in `meshlens --help`)
+COMMANDS = {
+    "count": ("meshlens.cli.count", "Count traffic by tcpdump filters, in the kernel."),
+    "bpfcountd": ("meshlens.cli.bpfcountd", "Stand in for bpfcountd: its flags, its socket."),
+    "read": ("meshlens.cli.read", "Print the counts of a pinned counter."),
+    "detach": ("meshlens.cli.detach", "End a pinned counter."),
+    "status": ("meshlens.cli.status", "List what is attached to interfaces, by whom, at what cost."),
+    "doctor": ("meshlens.cli.doctor", "Say what this kernel supports and which command suffers."),
+    "completion": ("meshlens.cli.completion", "Print the completion script for a shell."),
+}
+
+# The variable by which the completion script of a shell asks for candidates.
+COMPLETE_VARIABLE = "_MESHLENS_COMPLETE"
 
 
-@click.group()
-@click.version_option(__version__, prog_name="meshlens")
-def main() -> None:
-    """Count and classify network traffic inside the kernel."""
+@click.group(
+    cls=CommandGroup,
+    commands=[LateCommand(name, module, line) for name, (module, line) in COMMANDS.items()],
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog="Exit status: 0 success, 1 failure, 2 wrong usage, 130 ended by Ctrl-C, 143 ended by SIGTERM.",
+)
+@click.version_option(__version__, prog_name="meshlens", message="%(prog)s %(version)s")
+def cli() -> None:
+    """See and count the traffic of mesh networks inside the kernel.
+
+    meshlens turns a list of tcpdump filters into one eBPF program, attaches it to network interfaces and
+    reads the counters: no frame leaves the kernel, no compiler or kernel headers are needed.
+
+    Run 'meshlens COMMAND --help' for the options and examples of a command.
+    """
+
+
+def main() -> NoReturn:
+    """Run the command line of this process and exit with its code."""
+    sys.exit(run())
+
+
+def run(args: Sequence[str] | None = None) -> int:
+    """Run one command line (default: the process's own) and return its exit code.
+
+    What a user can cause ends as one line on standard error; only a bug of ours raises.
+    """
+    words = list(sys.argv[1:] if args is None else args)
+    code = _guarded(lambda: _dispatch(words))
+    return code or _guarded(_flush_output)
+
+
+def _dispatch(words: list[str]) -> int:
+    if question := os.environ.get(COMPLETE_VARIABLE):
+        from click.shell_completion import shell_complete
+
+        return shell_complete(cli, {}, "meshlens", COMPLETE_VARIABLE, question)
+    with _sigterm_interrupts(), cli.make_context("meshlens", words, color=_color()) as ctx:
+        code = cli.invoke(ctx)
+    return code if isinstance(code, int) else 0
+
+
+def _guarded(action: Callable[[], int]) -> int:
+    """Run `action`; turn what a user can cause into a line on standard error and an exit code."""
+    try:
+        return action()
+    except (Exception, KeyboardInterrupt) as error:
+        explanation = explain(error)
+        if explanation is None:
+            raise
+        line, code = explanation
+        if line:
+            click.echo(line, err=True)
+        return code
+
+
+@contextmanager
+def _sigterm_interrupts() -> Iterator[None]:
+    """Make the first SIGTERM end the command as Ctrl-C does, with all clean-up; ignore it while that runs."""
+
+    def terminate(_signal: int, _frame: FrameType | None) -> NoReturn:
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        raise Terminated
+
+    before = signal.signal(signal.SIGTERM, terminate)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _flush_output() -> int:
+    """Write out what is buffered while an error can still be told."""
+    if sys.stdout is None:  # started with standard output closed
+        return 0
+    try:
+        sys.stdout.flush()
+    except OSError:
+        # The interpreter flushes once more at exit; give it a place where that works.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise
+    return 0
+
+
+def _color() -> bool | None:
+    """Return False where NO_COLOR (no-color.org) is set, else None: colour on a terminal only."""
+    return False if os.environ.get("NO_COLOR") else None
