@@ -3,8 +3,8 @@
 Sources: include/uapi/linux/batadv_packet.h (compat version 15, Linux 3.13 and newer; `mcast`:
 net/batman-adv/multicast_forw.c, Linux 6.8), net/batman-adv/packet.h of Linux 3.2 to 3.12 (compat version 14).
 
-The rules are data, not code, because two readers follow them: `inner_offset` below, which defines them, and the
-filter compiler, which turns them into packet loads. Offsets in a rule count from the batman-adv header.
+The rules are data, not code, because two readers follow them: `inner_offset` below, which defines them, and
+the filter compiler, which turns them into packet loads. Offsets in a rule count from the batman-adv header.
 """
 
 from dataclasses import dataclass
@@ -37,7 +37,7 @@ class AfterHeader:
 
 @dataclass(frozen=True, slots=True)
 class AfterTvlvs:
-    """The inner frame follows TVLV containers, whose 16-bit big-endian total length stands at `length_offset`.
+    """The inner frame follows TVLV containers; `length_offset` holds their 16-bit big-endian total length.
 
     A length above `max_bytes` means no inner frame: the eBPF verifier bounds a variable packet offset to less
     than 0xffff bytes, and a frame that long could not have crossed a link anyway.
@@ -59,9 +59,10 @@ class HeadFragmentByFlag:
 class HeadFragmentByContent:
     """The payload is a slice of a whole batman-adv packet; only the head slice begins with a packet header.
 
-    Nothing in the fragment header marks the head (net/batman-adv/fragmentation.c numbers from the tail), so the
-    two bytes behind the header decide: `nested` maps (type, version) to the bytes of that nested header, behind
-    which the inner frame stands. A tail whose payload happens to begin with such a pair is taken for a head.
+    Nothing in the fragment header marks the head (net/batman-adv/fragmentation.c numbers from the tail), so
+    the two bytes behind the header decide: `nested` maps (type, version) to the bytes of that nested header,
+    behind which the inner frame stands. A tail whose payload happens to begin with such a pair is taken for a
+    head.
     """
 
     nested: tuple[tuple[int, int, int], ...]  # (type, version, header bytes)
@@ -124,19 +125,19 @@ _BY_NUMBER = {(version, kind.number): kind for version, kinds in PACKET_TYPES.it
 
 
 def find_type(version: int, type: int | str) -> PacketType | None:
-    """The packet type of a compat version, by number or by name ('-' and '_' are the same); None if there is none."""
+    """The packet type of a compat version, by number or name ('-' and '_' are the same), or None."""
     if isinstance(type, int):
         return _BY_NUMBER.get((version, type))
     return _BY_NAME.get((version, type.replace("-", "_")))
 
 
 def inner_offset(frame: bytes, version: int, type: int | str, vlan_depth: int = 0) -> int | None:
-    """Where the inner Ethernet frame begins in `frame`, in bytes, if `frame` is a batman-adv packet of that type.
+    """Where the inner Ethernet frame begins in `frame`, a batman-adv packet of that type, in bytes.
 
-    `frame` begins with the outer Ethernet header, with `vlan_depth` VLAN tags before the batman-adv ethertype; that
-    the packet is of this version and type is the caller's knowledge. The offset may lie beyond the end of a short
-    frame. None means that there is no inner frame: the type carries none, the rule says so, or the bytes that the
-    rule needs are not in the frame.
+    `frame` begins with the outer Ethernet header, with `vlan_depth` VLAN tags before the batman-adv
+    ethertype; that the packet is of this version and type is the caller's knowledge. The offset may lie
+    beyond the end of a short frame. None means that there is no inner frame: the type carries none, the rule
+    says so, or the bytes that the rule needs are not in the frame.
     """
     kind = find_type(version, type)
     if kind is None or kind.inner is None:

@@ -9,7 +9,7 @@ INNER = bytes(range(60))
 
 
 def packet(version: int, name: str, header_tail: bytes = b"", payload: bytes = INNER) -> bytes:
-    """An outer Ethernet frame with a batman-adv header whose bytes after type and version are `header_tail`."""
+    """A batman-adv packet in a frame; `header_tail` are the header bytes after type and version."""
     kind = find_type(version, name)
     assert kind is not None
     header = bytes((kind.number, version)) + header_tail
