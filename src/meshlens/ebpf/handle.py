@@ -1,0 +1,38 @@
+"""What all kernel objects share: a descriptor that keeps the object alive until it is closed."""
+
+import os
+from types import TracebackType
+from typing import Self
+
+__all__ = ["Handle"]
+
+
+class Handle:
+    """A descriptor with an owner: closed by close(), at the end of a `with`, or when nobody refers to it."""
+
+    def __init__(self, fd: int) -> None:
+        self._fd = fd
+
+    def fileno(self) -> int:
+        """The descriptor. Raises ValueError after close()."""
+        if self._fd < 0:
+            raise ValueError(f"{type(self).__name__} is closed")
+        return self._fd
+
+    def close(self) -> None:
+        """Gives the descriptor back; the kernel drops the object unless something else holds it."""
+        fd, self._fd = self._fd, -1
+        if fd >= 0:
+            os.close(fd)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def __del__(self) -> None:
+        if getattr(self, "_fd", -1) >= 0:
+            self.close()

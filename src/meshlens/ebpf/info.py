@@ -1,0 +1,116 @@
+"""What the kernel tells about its maps, programs and links (BPF_OBJ_GET_INFO_BY_FD and fdinfo)."""
+
+import struct
+from typing import NamedTuple
+
+from meshlens.ebpf.constants import Command, MapType, ProgramType
+from meshlens.ebpf.syscall import bpf, pointer, translate
+
+__all__ = ["MapInfo", "ProgramInfo", "map_info", "object_info", "program_info"]
+
+_MAP = struct.Struct("=6I16s")
+# struct bpf_prog_info up to attach_btf_id; older kernels fill less, the rest stays 0.
+_PROGRAM = struct.Struct("=II8sIIQQQIIQ16sIIQQIIQQIIQIIQQIIIIQQQQIII4x")
+
+
+class MapInfo(NamedTuple):
+    """A map as the kernel has it; sizes in bytes, `memlock_bytes` is all the memory it takes."""
+
+    id: int
+    name: str
+    type: MapType
+    key_size: int
+    value_size: int
+    max_entries: int
+    flags: int
+    memlock_bytes: int
+
+
+class ProgramInfo(NamedTuple):
+    """A program as the kernel has it.
+
+    `tag` is a hash of its instructions, `xlated_bytes` its size after the verifier, `jited_bytes` as machine
+    code,
+    `run_count` and `run_time_ns` what it did while statistics were on, `verified_insns` the verifier's
+    effort (0 before Linux 5.16), `loaded_ns` when it was loaded (nanoseconds since boot).
+    """
+
+    id: int
+    tag: str
+    name: str
+    type: ProgramType
+    xlated_bytes: int
+    jited_bytes: int
+    run_count: int
+    run_time_ns: int
+    recursion_misses: int
+    verified_insns: int
+    memlock_bytes: int
+    map_ids: tuple[int, ...]
+    loaded_ns: int
+    created_by_uid: int
+
+
+def object_info(fd: int, buffer: bytearray) -> None:
+    """Lets the kernel fill `buffer` with what it knows about the object behind `fd`."""
+    attributes = bytearray(struct.pack("=IIQ", fd, len(buffer), pointer(buffer)))
+    try:
+        bpf(Command.OBJ_GET_INFO_BY_FD, attributes)
+    except OSError as error:
+        raise translate(error, "ask the kernel about a BPF object") from error
+
+
+def map_info(fd: int) -> MapInfo:
+    """What the kernel knows about the map behind `fd`."""
+    buffer = bytearray(_MAP.size)
+    object_info(fd, buffer)
+    kind, identifier, key_size, value_size, max_entries, flags, name = _MAP.unpack(buffer)
+    return MapInfo(
+        identifier, c_string(name), MapType(kind), key_size, value_size, max_entries, flags, memlock_bytes(fd)
+    )
+
+
+def program_info(fd: int) -> ProgramInfo:
+    """What the kernel knows about the program behind `fd`."""
+    buffer = bytearray(_PROGRAM.size)
+    object_info(fd, buffer)
+    fields = _PROGRAM.unpack(buffer)
+    kind, identifier, tag, jited_bytes, xlated_bytes, _, _, loaded_ns, uid, map_count, _, name = fields[:12]
+    run_time_ns, run_count, recursion_misses, verified_insns = fields[-6:-2]
+    return ProgramInfo(
+        id=identifier,
+        tag=tag.hex(),
+        name=c_string(name),
+        type=ProgramType(kind),
+        xlated_bytes=xlated_bytes,
+        jited_bytes=jited_bytes,
+        run_count=run_count,
+        run_time_ns=run_time_ns,
+        recursion_misses=recursion_misses,
+        verified_insns=verified_insns,
+        memlock_bytes=memlock_bytes(fd),
+        map_ids=_map_ids(fd, map_count),
+        loaded_ns=loaded_ns,
+        created_by_uid=uid,
+    )
+
+
+def memlock_bytes(fd: int) -> int:
+    """The memory behind a map or program, as /proc/self/fdinfo states it."""
+    with open(f"/proc/self/fdinfo/{fd}") as lines:
+        return next((int(line.split()[1]) for line in lines if line.startswith("memlock:")), 0)
+
+
+def c_string(field: bytes) -> str:
+    """The text in a fixed-size field, up to its zero byte."""
+    return field.split(b"\0", 1)[0].decode(errors="replace")
+
+
+def _map_ids(fd: int, count: int) -> tuple[int, ...]:
+    if not count:
+        return ()
+    identifiers = bytearray(4 * count)
+    buffer = bytearray(_PROGRAM.size)
+    struct.pack_into("=IQ", buffer, 52, count, pointer(identifiers))
+    object_info(fd, buffer)
+    return struct.unpack(f"={count}I", identifiers)
