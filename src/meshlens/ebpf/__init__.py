@@ -1,7 +1,7 @@
 """The eBPF kit: programs, maps and links of the kernel, in Python, with nothing but bpf(2).
 
-A *spec* (MapSpec, ProgramSpec) is data that can be built, printed, compared and tested without a kernel; loading
-it gives an *object* (Map, Program, Link) that owns a descriptor.
+A *spec* (MapSpec, ProgramSpec) is data that can be built, printed, compared and tested without a kernel;
+loading it gives an *object* (Map, Program, Link) that owns a descriptor.
 """
 
 from meshlens.ebpf.assembler import AssemblyError, Code
@@ -18,7 +18,7 @@ from meshlens.ebpf.constants import (
     LinkType,
     MapType,
     ProgramType,
-)  # fmt: skip
+)
 from meshlens.ebpf.cpus import possible_cpus
 from meshlens.ebpf.helpers import Helper
 from meshlens.ebpf.info import MapInfo, ProgramInfo
@@ -48,6 +48,14 @@ from meshlens.ebpf.testrun import TestRun
 from meshlens.ebpf.verifier import VerifierError
 
 __all__ = [
+    "ANY",
+    "BPF_F_MMAPABLE",
+    "BPF_F_NO_COMMON_LRU",
+    "BPF_F_NO_PREALLOC",
+    "BPF_F_RDONLY_PROG",
+    "BPF_F_WRONLY_PROG",
+    "EXIST",
+    "NOEXIST",
     "R0",
     "R1",
     "R2",
@@ -61,21 +69,36 @@ __all__ = [
     "R10",
     "Asm",
     "AssemblyError",
+    "AttachType",
     "BpfError",
     "ByteOrder",
     "Code",
     "Helper",
     "Insn",
+    "LinkType",
     "Map",
     "MapInfo",
     "MapSpec",
+    "MapType",
     "Program",
     "ProgramInfo",
     "ProgramSpec",
+    "ProgramType",
     "Reg",
     "TestRun",
     "VerifierError",
     "decode",
+    "ebpf",
     "encode",
+    "from",
+    "helpers",
+    "import",
+    "info",
+    "meshlens",
     "possible_cpus",
+    "program",
+    "structured",
+    "syscall",
+    "testrun",
+    "verifier",
 ]
