@@ -1,0 +1,41 @@
+# make demo   the main job on real traffic, in network namespaces of its own (root)
+# make test   the whole test suite (root for all of it)
+# make bench  the figures of docs/performance.md (root)
+# make lint   style, types, layers
+# make docs   docs/api.md from the docstrings
+# make clean  remove what the others made
+#
+# Each installs what it needs first; see tools/setup.
+
+PYTHON = .venv/bin/python
+
+# What is installed for which purpose: run, test or dev. A stamp says that it is done.
+ready = .venv/.ready-$(1)
+
+.PHONY: demo test bench lint docs clean
+
+demo: $(call ready,run)
+	$(PYTHON) examples/mesh-demo/run.py
+
+test: $(call ready,test)
+	$(PYTHON) -m pytest $(PYTEST_ARGS)
+
+bench: $(call ready,test)
+	$(PYTHON) -m bench
+
+lint: $(call ready,dev)
+	.venv/bin/ruff check .
+	.venv/bin/ruff format --check .
+	.venv/bin/mypy
+	$(PYTHON) tools/layers.py
+
+docs: $(call ready,run)
+	$(PYTHON) tools/api_docs.py
+
+.venv/.ready-%: pyproject.toml tools/setup
+	@tools/setup $*
+	@touch $@
+
+clean:
+	rm -rf .venv build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	find . -name __pycache__ -prune -exec rm -rf {} +

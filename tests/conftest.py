@@ -1,0 +1,42 @@
+"""What tests may ask for: root, this kernel's bpf(2), the folder of real captures."""
+
+import os
+from collections.abc import Generator
+from pathlib import Path
+
+import pytest
+
+from meshlens.errors import NotSupported, PermissionDenied
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--update-help", action="store_true", help="write tests/unit/cli/help/*.txt anew")
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    if item.get_closest_marker("root") and os.geteuid() != 0:
+        pytest.skip("needs root")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
+    """A test of the kernel is skipped, not failed, where the kernel or its policy does not let us."""
+    try:
+        return (yield)
+    except NotSupported as error:
+        pytest.skip(f"not supported here: {error}")
+    except PermissionDenied as error:
+        if item.get_closest_marker("kernel") and os.geteuid() != 0:
+            pytest.skip(f"not allowed here: {error}")
+        raise
+
+
+@pytest.fixture(scope="session")
+def data() -> Path:
+    """The folder of real filter lists and captures, which is too large and too varied in licence to ship."""
+    folder = Path(os.environ.get("MESHLENS_TEST_DATA", REPOSITORY.parent / "shared" / "data"))
+    if not folder.is_dir():
+        pytest.skip("no folder of real captures: set MESHLENS_TEST_DATA")
+    return folder
