@@ -1,3 +1,34 @@
-"""Count and classify network traffic inside the Linux kernel, with eBPF programs made at run time."""
+"""See and count the traffic of mesh networks inside the Linux kernel, with eBPF programs made at run time.
+
+The names below are what a script needs; each is imported when it is first used, so that `import meshlens`
+itself is free. The eBPF kit for programs of your own is `meshlens.ebpf`.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from meshlens.errors import MeshlensError, NotSupported, PermissionDenied, UsageError
+    from meshlens.probes.snapshot import Count, Snapshot
+
+__all__ = ["Count", "MeshlensError", "NotSupported", "PermissionDenied", "Snapshot", "UsageError"]
 
 __version__ = "0.1.0"
+
+_HOMES = {
+    "meshlens.errors": ("MeshlensError", "NotSupported", "PermissionDenied", "UsageError"),
+    "meshlens.probes.snapshot": ("Count", "Snapshot"),
+}
+
+
+def __getattr__(name: str) -> object:
+    for module, names in _HOMES.items():
+        if name in names:
+            value: object = getattr(import_module(module), name)
+            globals()[name] = value
+            return value
+    raise AttributeError(f"module 'meshlens' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return [*__all__, "__version__"]
