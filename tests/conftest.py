@@ -1,14 +1,11 @@
-"""What tests may ask for: root, this kernel's bpf(2), the folder of real captures."""
+"""When a test is skipped: no root, no permission, a feature that this kernel lacks."""
 
 import os
 from collections.abc import Generator
-from pathlib import Path
 
 import pytest
 
 from meshlens.errors import NotSupported, PermissionDenied
-
-REPOSITORY = Path(__file__).resolve().parent.parent
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -31,12 +28,3 @@ def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
         if item.get_closest_marker("kernel") and os.geteuid() != 0:
             pytest.skip(f"not allowed here: {error}")
         raise
-
-
-@pytest.fixture(scope="session")
-def data() -> Path:
-    """The folder of real filter lists and captures, which is too large and too varied in licence to ship."""
-    folder = Path(os.environ.get("MESHLENS_TEST_DATA", REPOSITORY.parent / "shared" / "data"))
-    if not folder.is_dir():
-        pytest.skip("no folder of real captures: set MESHLENS_TEST_DATA")
-    return folder
