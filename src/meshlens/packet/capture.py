@@ -81,9 +81,14 @@ def read_capture(source: str | os.PathLike[str] | BinaryIO) -> CaptureReader:
         )  # whose reads may be short
         return CaptureReader(file, str(getattr(source, "name", "capture")))
     try:
-        return CaptureReader(open(source, "rb", buffering=_BUFFER_BYTES), os.fspath(source))
+        opened = open(source, "rb", buffering=_BUFFER_BYTES)  # noqa: SIM115  (the reader closes it)
     except OSError as error:
         raise CaptureError(f"{os.fspath(source)}: {error.strerror}") from error
+    try:
+        return CaptureReader(opened, os.fspath(source))
+    except CaptureError:
+        opened.close()
+        raise
 
 
 def _frames(stream: Stream, interfaces: list[Interface]) -> Iterator[CapturedFrame]:

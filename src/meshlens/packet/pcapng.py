@@ -50,7 +50,7 @@ def pcapng_frames(stream: Stream, interfaces: list[Interface]) -> Iterator[Captu
         if len(head) < 8:
             raise stream.cut_off(head, 8, "a block header")
         if head.startswith(SECTION_HEADER):
-            head += stream.exactly(4, "a byte-order magic")
+            head += stream.exactly(8, "byte-order magic and version")
             order, first_interface = _section_order(stream, head), len(interfaces)
         block = _read_block(stream, order, head)
         if block.kind in _PACKETS:
@@ -63,14 +63,17 @@ def pcapng_frames(stream: Stream, interfaces: list[Interface]) -> Iterator[Captu
 
 
 def _section_order(stream: Stream, head: bytes) -> str:
-    order = _ORDERS.get(head[8:])
-    if order is None:
-        raise stream.error(stream.offset - 4, f"a section header with byte-order magic {head[8:].hex(' ')}")
-    return order
+    magic = head[8:12]
+    if magic not in _ORDERS:
+        raise stream.error(stream.offset - 8, f"a section header with byte-order magic {magic.hex(' ')}")
+    version = struct.unpack(_ORDERS[magic] + "HH", head[12:])
+    if version not in {(1, 0), (1, 2)}:
+        raise stream.error(stream.offset - 4, "pcapng version {}.{}; only 1.0 can be read".format(*version))
+    return _ORDERS[magic]
 
 
 def _read_block(stream: Stream, order: str, head: bytes) -> _Block:
-    """The block that begins with `head`: type, length and, in a section header, the byte order."""
+    """The block that begins with `head`: type, length and, in a section header, what told the byte order."""
     start = stream.offset - len(head)
     kind, size = struct.unpack_from(order + "II", head)
     if size < len(head) + 4 or size % 4 or size > MAX_BLOCK_BYTES:
