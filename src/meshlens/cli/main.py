@@ -60,7 +60,8 @@ def run(args: Sequence[str] | None = None) -> int:
     """
     words = list(sys.argv[1:] if args is None else args)
     code = _guarded(lambda: _dispatch(words))
-    return code or _guarded(_flush_output)
+    _settle_output()
+    return code
 
 
 def _dispatch(words: list[str]) -> int:
@@ -70,6 +71,7 @@ def _dispatch(words: list[str]) -> int:
         return shell_complete(cli, {}, "meshlens", COMPLETE_VARIABLE, question)
     with _sigterm_interrupts(), cli.make_context("meshlens", words, color=_color()) as ctx:
         code = cli.invoke(ctx)
+    _flush_output()
     return code if isinstance(code, int) else 0
 
 
@@ -102,17 +104,17 @@ def _sigterm_interrupts() -> Iterator[None]:
         signal.signal(signal.SIGTERM, before)
 
 
-def _flush_output() -> int:
-    """Write out what is buffered while an error can still be told."""
-    if sys.stdout is None:  # started with standard output closed
-        return 0
-    try:
+def _flush_output() -> None:
+    if sys.stdout is not None:  # None: started with standard output closed
         sys.stdout.flush()
+
+
+def _settle_output() -> None:
+    """Keep the interpreter from trying again at exit, and complaining, where output cannot be written."""
+    try:
+        _flush_output()
     except OSError:
-        # The interpreter flushes once more at exit; give it a place where that works.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        raise
-    return 0
 
 
 def _color() -> bool | None:
