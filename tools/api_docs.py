@@ -4,7 +4,9 @@
 Public is what a module names in `__all__`; the modules are those of MODULES, in reading order.
 """
 
+import enum
 import inspect
+import re
 import sys
 from collections.abc import Iterator
 from importlib import import_module
@@ -16,23 +18,25 @@ PAGE = Path(__file__).resolve().parent.parent / "docs" / "api.md"
 MODULES = (
     "meshlens",
     "meshlens.errors",
-    "meshlens.ebpf",
-    "meshlens.packet.layout",
-    "meshlens.packet.batadv",
-    "meshlens.packet.capture",
-    "meshlens.packet.craft",
     "meshlens.filters.lists",
     "meshlens.filters.compiler",
-    "meshlens.probes.snapshot",
     "meshlens.probes.count",
+    "meshlens.probes.snapshot",
+    "meshlens.packet.capture",
+    "meshlens.packet.batadv",
+    "meshlens.packet.layout",
+    "meshlens.packet.craft",
+    "meshlens.ebpf",
 )
 
 HEAD = """\
 # API reference
 
-Made from the docstrings by `make docs`. `import meshlens` gives the names of the first section; the other
-sections are the modules behind it.
+Made from the docstrings by `make docs`.
 """
+
+# Constants are shown with their value where it is short.
+SHORT_CHARACTERS = 60
 
 
 def page() -> str:
@@ -41,44 +45,66 @@ def page() -> str:
 
 
 def module_lines(module: ModuleType) -> Iterator[str]:
-    """Yield the section of one module."""
-    yield f"## {module.__name__}\n"
-    yield f"{inspect.getdoc(module) or ''}\n"
+    """Yield the section of one module; names that another section describes are only listed."""
+    yield f"## {module.__name__}\n\n{doc(module)}"
     for name in module.__all__:
-        yield from member_lines(name, getattr(module, name))
+        member = getattr(module, name)
+        home = getattr(member, "__module__", module.__name__)
+        if home != module.__name__ and home in MODULES:
+            yield f"- `{name}`: see [{home}](#{home.replace('.', '')})"
+        elif inspect.isclass(member) or inspect.isfunction(member):
+            yield from member_lines(name, member)
+        else:
+            value = repr(member)
+            yield f"- `{name}`" + (f" = `{value}`" if len(value) < SHORT_CHARACTERS else "")
+    yield ""
 
 
-def member_lines(name: str, member: object) -> Iterator[str]:
-    """Yield the entry of a class, a function or a constant."""
-    if inspect.isclass(member):
-        yield f"### class {name}{signature(member)}\n"
-        yield f"{inspect.getdoc(member) or ''}\n"
-        for method_name, method in vars(member).items():
-            if not method_name.startswith("_") and (text := own_doc(method)):
-                yield f"- **{name}.{method_name}{signature(method)}** {' '.join(text.split())}"
-        yield ""
-    elif inspect.isroutine(member):
-        yield f"### {name}{signature(member)}\n"
-        yield f"{inspect.getdoc(member) or ''}\n"
-    elif not inspect.ismodule(member):
-        yield f"- `{name}` = `{member!r}`\n" if isinstance(member, int | str) else f"- `{name}`\n"
+def member_lines(name: str, member: type | object) -> Iterator[str]:
+    """Yield the entry of a class or a function."""
+    keyword = "class" if inspect.isclass(member) else "def"
+    yield f"\n### {name}\n\n```python\n{keyword} {name}{signature(member)}\n```\n\n{doc(member)}"
+    if not isinstance(member, type):
+        return
+    if issubclass(member, enum.Enum):
+        yield "Members: " + ", ".join(f"`{value.name}`" for value in member) + "\n"
+    for method_name, method in sorted(public_methods(member).items()):
+        yield f"- `{method_name}{signature(method)}`: {' '.join(doc(method).split())}"
 
 
-def own_doc(method: object) -> str | None:
-    """Return the docstring of a method or property that this class itself defines."""
-    function = getattr(method, "fget", None) or getattr(method, "__func__", None) or method
-    return inspect.getdoc(function) if inspect.isfunction(function) else None
+def public_methods(owner: type) -> dict[str, object]:
+    """Return the methods and properties with a docstring that `owner` has from meshlens' own classes."""
+    methods = {}
+    for base in reversed(owner.__mro__):
+        if base.__module__.startswith("meshlens"):
+            methods |= {name: value for name, value in vars(base).items() if not name.startswith("_")}
+    return {
+        name: method
+        for name, method in methods.items()
+        if (callable(method) or isinstance(method, property | classmethod)) and doc(method)
+    }
+
+
+def doc(member: object) -> str:
+    """Return the docstring, ending in a line end; "" if there is none."""
+    text = inspect.getdoc(getattr(member, "__func__", member)) if hasattr(member, "__doc__") else None
+    return f"{text}\n" if text else ""
 
 
 def signature(member: object) -> str:
-    """Return the signature, or nothing for a property or where Python knows none."""
+    """Return the signature as a reader would write it; "" for a property, an enum, an exception without one."""
     member = getattr(member, "__func__", member)
-    if not callable(member):
+    if not callable(member) or (isinstance(member, type) and issubclass(member, enum.Enum)):
         return ""
     try:
-        return str(inspect.signature(member)).replace("'", "")
-    except (TypeError, ValueError):
+        text = str(inspect.signature(member, eval_str=True))
+    except (TypeError, ValueError, NameError):
         return ""
+    if isinstance(member, type):
+        text = text.removesuffix(" -> None")
+    text = re.sub(r"\((self|cls)(, )?", "(", text, count=1)
+    text = re.sub(r"<class '([\w.]+)'>", r"\1", text)
+    return re.sub(r"\b(?:[A-Za-z_]\w*\.)+([A-Za-z_])", r"\1", text)
 
 
 def main(arguments: list[str]) -> int:
@@ -87,7 +113,7 @@ def main(arguments: list[str]) -> int:
     if arguments != ["--check"]:
         PAGE.write_text(text)
     elif not PAGE.exists() or PAGE.read_text() != text:
-        print(f"{PAGE.name} is out of date: run 'make docs' and commit it", file=sys.stderr)
+        print(f"docs/{PAGE.name} is out of date: run 'make docs' and commit it", file=sys.stderr)
         return 1
     return 0
 
