@@ -74,7 +74,7 @@ def member_lines(name: str, member: type | object) -> Iterator[str]:
 
 def public_methods(owner: type) -> dict[str, object]:
     """Return the methods and properties with a docstring that `owner` has from meshlens' own classes."""
-    methods = {}
+    methods: dict[str, object] = {}
     for base in reversed(owner.__mro__):
         if base.__module__.startswith("meshlens"):
             methods |= {name: value for name, value in vars(base).items() if not name.startswith("_")}
@@ -92,7 +92,7 @@ def doc(member: object) -> str:
 
 
 def signature(member: object) -> str:
-    """Return the signature as a reader would write it; "" for a property, an enum, an exception without one."""
+    """Return the signature as a reader would write it; "" for a property, an enum or a bare exception."""
     member = getattr(member, "__func__", member)
     if not callable(member) or (isinstance(member, type) and issubclass(member, enum.Enum)):
         return ""
