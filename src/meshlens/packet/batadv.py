@@ -9,6 +9,9 @@ the filter compiler, which turns them into packet loads. Offsets in a rule count
 
 from dataclasses import dataclass
 
+from meshlens.packet.batadv_layout import HEADERS_14, HEADERS_15
+from meshlens.packet.layout import Header
+
 __all__ = [
     "ETHERNET_HEADER_BYTES",
     "ETHERTYPE_BATADV",
@@ -80,39 +83,51 @@ class PacketType:
 
     number: int
     names: tuple[str, ...]
-    header_bytes: int
-    inner: InnerRule | None = None
+    header: Header
+    inner: InnerRule | None
 
     @property
     def name(self) -> str:
         return self.names[0]
 
+    @property
+    def header_bytes(self) -> int:
+        return self.header.size_bytes
 
-_VERSION_14 = (
-    PacketType(0x01, ("iv_ogm", "ogm"), 26),
-    PacketType(0x02, ("icmp",), 20),
-    PacketType(0x03, ("unicast",), 10, AfterHeader()),
-    PacketType(0x04, ("bcast",), 14, AfterHeader()),
-    PacketType(0x05, ("vis",), 28),
-    PacketType(0x06, ("unicast_frag",), 20, HeadFragmentByFlag(flag_offset=10, mask=0x01)),  # UNI_FRAG_HEAD
-    PacketType(0x07, ("tt_query",), 19),
-    PacketType(0x08, ("roam_adv",), 22),
-    PacketType(0x09, ("unicast_4addr",), 18, AfterHeader()),
-    PacketType(0x0A, ("coded",), 46),
+
+def _types(
+    headers: dict[str, Header], *rows: tuple[int, tuple[str, ...], InnerRule | None]
+) -> tuple[PacketType, ...]:
+    return tuple(PacketType(number, names, headers[names[0]], inner) for number, names, inner in rows)
+
+
+_VERSION_14 = _types(
+    HEADERS_14,
+    (0x01, ("iv_ogm", "ogm"), None),
+    (0x02, ("icmp",), None),
+    (0x03, ("unicast",), AfterHeader()),
+    (0x04, ("bcast",), AfterHeader()),
+    (0x05, ("vis",), None),
+    (0x06, ("unicast_frag",), HeadFragmentByFlag(flag_offset=10, mask=0x01)),  # UNI_FRAG_HEAD
+    (0x07, ("tt_query",), None),
+    (0x08, ("roam_adv",), None),
+    (0x09, ("unicast_4addr",), AfterHeader()),
+    (0x0A, ("coded",), None),
 )
 
-_VERSION_15 = (
-    PacketType(0x00, ("iv_ogm",), 24),
-    PacketType(0x01, ("bcast",), 14, AfterHeader()),
-    PacketType(0x02, ("coded",), 46),
-    PacketType(0x03, ("elp",), 16),
-    PacketType(0x04, ("ogm2",), 20),
-    PacketType(0x05, ("mcast",), 6, AfterTvlvs(length_offset=4, max_bytes=32_000)),
-    PacketType(0x40, ("unicast",), 10, AfterHeader()),
-    PacketType(0x41, ("unicast_frag",), 20, HeadFragmentByContent(((0x40, 15, 10), (0x42, 15, 18)))),
-    PacketType(0x42, ("unicast_4addr",), 18, AfterHeader()),
-    PacketType(0x43, ("icmp",), 20),
-    PacketType(0x44, ("unicast_tvlv",), 20),
+_VERSION_15 = _types(
+    HEADERS_15,
+    (0x00, ("iv_ogm",), None),
+    (0x01, ("bcast",), AfterHeader()),
+    (0x02, ("coded",), None),
+    (0x03, ("elp",), None),
+    (0x04, ("ogm2",), None),
+    (0x05, ("mcast",), AfterTvlvs(length_offset=4, max_bytes=32_000)),
+    (0x40, ("unicast",), AfterHeader()),
+    (0x41, ("unicast_frag",), HeadFragmentByContent(((0x40, 15, 10), (0x42, 15, 18)))),
+    (0x42, ("unicast_4addr",), AfterHeader()),
+    (0x43, ("icmp",), None),
+    (0x44, ("unicast_tvlv",), None),
 )
 
 PACKET_TYPES: dict[int, tuple[PacketType, ...]] = {14: _VERSION_14, 15: _VERSION_15}
