@@ -1,5 +1,8 @@
 """What is wrong with a filter or a list, and where."""
 
+from collections.abc import Iterable
+from difflib import get_close_matches
+
 from meshlens.errors import UsageError
 
 __all__ = ["FilterError", "ListError", "nearest"]
@@ -29,9 +32,7 @@ class FilterError(UsageError):
         return FilterError(self.reason, where)
 
 
-def nearest(word: str, known: "list[str]") -> str:
+def nearest(word: str, known: Iterable[str]) -> str:
     """`; did you mean X?`, or nothing when no known word is close."""
-    from difflib import get_close_matches
-
-    close = get_close_matches(word, known, n=1)
+    close = get_close_matches(word, sorted(known), n=1)
     return f"; did you mean {close[0]}?" if close else ""

@@ -1,4 +1,7 @@
-"""Filter lists: `id;expression` a line, as bpfcountd reads them, and the tree form. See docs/filter-lists.md."""
+"""Filter lists: `id;expression` a line, as bpfcountd reads them, and the tree form.
+
+docs/filter-lists.md describes both.
+"""
 
 import re
 from collections.abc import Iterator
@@ -15,19 +18,18 @@ __all__ = ["FilterDef", "FilterList", "ListError", "load_list", "parse_list"]
 MAX_EXPRESSION_CHARS = 1 << 20
 MAX_LIST_CHARS = 1 << 24
 
-_REFERENCE = re.compile(r"\$\{([^}]*)\}?")
+_REFERENCE = re.compile(r"\$\{([^}]*)(\}?)")
 _MAC_VARIABLE = re.compile(r"\$MAC\b")
 _MAC = re.compile(r"[0-9A-Fa-f]{1,2}(?::[0-9A-Fa-f]{1,2}){5}")
-_LABEL = r'[A-Za-z_][A-Za-z0-9_]*="(?:[^"\\\n]|\\.)*"'
-_LABELS = re.compile(rf"\s*{_LABEL}\s*(?:,\s*{_LABEL}\s*)*,?\s*")
-_ESCAPES = {"\\n": "\n", '\\"': '"', "\\\\": "\\"}
+_LABEL = r'([A-Za-z_][A-Za-z0-9_]*)="((?:[^"\\]|\\.)*)"'
+_LABELS = re.compile(rf"{_LABEL}(?:\s*,\s*{_LABEL})*,?")
 
 
 @dataclass(frozen=True)
 class FilterDef:
     """One filter: `expression` has its references expanded, in parentheses; `$MAC` still stands in it.
 
-    A helper (its id begins with `%`) exists to be referred to; it is counted only on request.
+    A helper (its id begins with `%`) is there to be referred to; it is counted only on request.
     """
 
     id: str
@@ -56,7 +58,7 @@ class FilterDef:
 
 @dataclass(frozen=True)
 class FilterList:
-    """The filters of a list, in the order of its lines, helpers included."""
+    """The filters of a list in the order of its lines, helpers included."""
 
     filters: tuple[FilterDef, ...]
     source: str = "<list>"
@@ -73,15 +75,11 @@ class FilterList:
         return any(each.uses_mac for each in self.filters)
 
     def with_mac(self, mac: str) -> "FilterList":
-        """The list with `$MAC` replaced by an interface's address (`aa:bb:cc:dd:ee:ff`)."""
+        """The list with an interface's own address (`02:00:00:00:00:01`) in the place of `$MAC`."""
         if not _MAC.fullmatch(mac):
             raise UsageError(f"{mac!r} is no MAC address; it should look like 02:00:00:00:00:01")
-        return replace(
-            self,
-            filters=tuple(
-                replace(each, expression=_MAC_VARIABLE.sub(mac, each.expression)) for each in self.filters
-            ),
-        )
+        own = [replace(each, expression=_MAC_VARIABLE.sub(mac, each.expression)) for each in self.filters]
+        return FilterList(tuple(own), self.source)
 
 
 def load_list(path: str | Path) -> FilterList:
@@ -91,7 +89,7 @@ def load_list(path: str | Path) -> FilterList:
     except OSError as error:
         raise UsageError(f"cannot read filter list {path}: {error.strerror}") from None
     try:
-        text = data.decode("utf-8-sig")
+        text = data.decode()
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
         column = error.start - data.rfind(b"\n", 0, error.start)
@@ -103,14 +101,13 @@ def parse_list(text: str, *, source: str = "<list>") -> FilterList:
     """Read the text of a list; `source` names it in errors.
 
     Raises ListError (with line and column) for a line that is no `id;expression`, an id that stands twice,
-    indentation that fits no line above, a reference to an unknown id or in a cycle, or an expression that
-    expands to more than MAX_EXPRESSION_CHARS.
+    indentation that fits no line above, a reference to an unknown id or in a cycle, an expression that
+    expands to more than MAX_EXPRESSION_CHARS, or a list of more than MAX_LIST_CHARS.
     """
     entries = _entries(text.removeprefix("\ufeff"), source)
     expanded = _expand_all(entries, source)
-    return FilterList(
-        tuple(FilterDef(id, expanded[id], entry.line, source) for id, entry in entries.items()), source
-    )
+    filters = [FilterDef(entry.id, expanded[entry.id], entry.line, source) for entry in entries.values()]
+    return FilterList(tuple(filters), source)
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,117 +120,125 @@ class _Entry:
     column: int
     parent: str | None
 
+    def needs(self) -> Iterator[tuple[str, int]]:
+        """The ids that the expression is built from, and the columns that name them."""
+        if self.parent is not None:
+            yield self.parent, self.column
+        for found in _REFERENCE.finditer(self.expression):
+            yield found[1].strip(), self.column + found.start()
+
 
 def _entries(text: str, source: str) -> dict[str, _Entry]:
     entries: dict[str, _Entry] = {}
-    open_parents: list[tuple[int, str]] = []  # (indentation, id) of the lines that enclose the current one
-    for number, raw in enumerate(text.split("\n"), 1):
-        line = raw.rstrip().expandtabs()
+    enclosing: list[tuple[int, str]] = []  # indentation and id of the lines that the current one is nested in
+    for number, line in enumerate(text.split("\n"), 1):
         body = line.lstrip()
         if not body or body.startswith("#"):
             continue
-        indent = len(line) - len(body)
-        parent = _enclosing(open_parents, indent, source, number)
-        entry = _entry(line, indent, number, parent, source)
+        margin = line[: len(line) - len(body)]
+        indent = len(margin.expandtabs())
+        parent = _parent(enclosing, indent, source, number, len(margin) + 1)
+        entry = _entry(line, number, len(margin) + 1, parent, source)
         if entry.id in entries:
-            earlier = entries[entry.id].line
-            raise ListError(f"id {entry.id!r} stands already in line {earlier}", source, number, indent + 1)
+            reason = f"id {entry.id!r} stands already in line {entries[entry.id].line}"
+            raise ListError(reason, source, number, len(margin) + 1)
         entries[entry.id] = entry
-        open_parents.append((indent, entry.id))
+        enclosing.append((indent, entry.id))
     return entries
 
 
-def _enclosing(open_parents: list[tuple[int, str]], indent: int, source: str, line: int) -> str | None:
-    """Close what the line's indentation ends; the id that the line is nested under."""
-    closed = None
-    while open_parents and open_parents[-1][0] >= indent:
-        closed = open_parents.pop()[0]
-    if closed is not None and closed != indent or (closed is None and not open_parents and indent):
-        raise ListError("indentation fits no line above", source, line, indent + 1)
-    return open_parents[-1][1] if open_parents else None
+def _parent(enclosing: list[tuple[int, str]], indent: int, source: str, line: int, column: int) -> str | None:
+    """Leave what the line's indentation ends; the id that the line is nested in."""
+    left = indent
+    while enclosing and enclosing[-1][0] >= indent:
+        left, _ = enclosing.pop()
+    if left != indent:
+        raise ListError("indentation fits no line above", source, line, column)
+    return enclosing[-1][1] if enclosing else None
 
 
-def _entry(line: str, indent: int, number: int, parent: str | None, source: str) -> _Entry:
-    id, separator, rest = line[indent:].partition(";")
-    id = id.strip()
+def _entry(line: str, number: int, column: int, parent: str | None, source: str) -> _Entry:
+    before, separator, after = line.partition(";")
+    own_id = before.strip()
     if not separator:
-        raise ListError("expected `id;expression`", source, number, indent + 1)
-    if not id.lstrip("%"):
-        raise ListError("the id before `;` is missing", source, number, indent + 1)
-    expression = rest.partition(";")[0]  # bpfcountd too reads nothing beyond a second `;`
-    column = line.index(";") + 2 + len(expression) - len(expression.lstrip())
+        raise ListError("expected `id;expression`", source, number, column)
+    if own_id in ("", "%"):
+        raise ListError("there is no id before the `;`", source, number, column)
+    expression = after.partition(";")[0]  # bpfcountd ignores what follows a second `;`
+    column = len(before) + 2 + len(expression) - len(expression.lstrip())
     if not expression.strip():
-        raise ListError(f"filter {id!r} has no expression (`len >= 0` matches every frame)", source, number, column)
-    return _Entry(_nested_id(parent, id), expression.strip(), number, column, parent)
+        reason = f"filter {own_id!r} has no expression (`len >= 0` matches every frame)"
+        raise ListError(reason, source, number, column)
+    entry = _Entry(_nested_id(parent, own_id), expression.strip(), number, column, parent)
+    for found in _REFERENCE.finditer(entry.expression):
+        if not found[2]:
+            raise ListError("`${` without `}`", source, number, column + found.start())
+    return entry
 
 
-def _nested_id(parent: str | None, id: str) -> str:
-    """PARENT:CHILD (labels are joined by a comma); a helper child's `%` moves to the front."""
+def _nested_id(parent: str | None, own_id: str) -> str:
+    """PARENT:CHILD, or with a comma where both are labels; the `%` of a helper moves to the front."""
     if parent is None:
-        return id
-    parent, child = parent.removeprefix("%"), id.removeprefix("%")
-    separator = "," if _labels(parent) and _labels(child) else ":"
-    return f"{'%' if id.startswith('%') else ''}{parent}{separator}{child}"
+        return own_id
+    above, below = parent.removeprefix("%"), own_id.removeprefix("%")
+    separator = "," if _labels(above) and _labels(below) else ":"
+    return f"{'%' if own_id.startswith('%') else ''}{above}{separator}{below}"
 
 
 def _expand_all(entries: dict[str, _Entry], source: str) -> dict[str, str]:
-    """All expressions by id, references replaced. Iterative: a chain may be as long as the list."""
+    """All expressions by id, with what they refer to in the place of the references."""
     done: dict[str, str] = {}
-    total = 0
-    for start in entries:
-        path = [start] if start not in done else []
-        on_path = set(path)
+    chars = 0
+    for start in entries.values():
+        # Depth first, with a stack of our own: a chain of references may be as long as the list.
+        path = {start.id: start.needs()} if start.id not in done else {}
         while path:
-            entry = entries[path[-1]]
-            missing = next(((id, at) for id, at in _needs(entry) if id not in done), None)
-            if missing is None:
-                done[entry.id] = _expanded(entry, done, source)
-                total += len(done[entry.id])
-                if total > MAX_LIST_CHARS:
-                    raise ListError(
-                        f"the list's expressions expand to more than {MAX_LIST_CHARS} characters", source, entry.line
-                    )
-                on_path.remove(path.pop())
+            current, needs = next(reversed(path.items()))
+            entry = entries[current]
+            missing = next((need for need in needs if need[0] not in done), None)
+            if missing is not None:
+                _check_reference(missing, entry, list(path), entries, source)
+                path[missing[0]] = entries[missing[0]].needs()
                 continue
-            id, at = missing
-            column = entry.column + at
-            if id not in entries:
-                known = nearest(id, list(entries))
-                raise ListError(f"unknown reference ${{{id}}}{known}", source, entry.line, column)
-            if id in on_path:
-                cycle = " -> ".join([*path[path.index(id) :], id])
-                raise ListError(f"references form a cycle: {cycle}", source, entry.line, column)
-            path.append(id)
-            on_path.add(id)
+            path.popitem()
+            done[entry.id] = _expanded(entry, done, source)
+            chars += len(done[entry.id])
+            if chars > MAX_LIST_CHARS:
+                reason = f"the list expands to more than {MAX_LIST_CHARS} characters"
+                raise ListError(reason, source, entry.line, entry.column)
     return done
 
 
-def _needs(entry: _Entry) -> Iterator[tuple[str, int]]:
-    """The ids that an entry's expression is built from, each with its offset in the expression."""
-    if entry.parent is not None:
-        yield entry.parent, 0
-    for found in _REFERENCE.finditer(entry.expression):
-        yield found[1].strip(), found.start()
+def _check_reference(
+    need: tuple[str, int], entry: _Entry, path: list[str], entries: dict[str, _Entry], source: str
+) -> None:
+    needed, column = need
+    if needed in path:
+        cycle = " -> ".join([*path[path.index(needed) :], needed])
+        raise ListError(f"references form a cycle: {cycle}", source, entry.line, column)
+    if needed not in entries:
+        hint = "; the interface's address is `$MAC`" if needed == "MAC" else nearest(needed, entries)
+        raise ListError(f"there is no filter {needed!r} to refer to{hint}", source, entry.line, column)
 
 
 def _expanded(entry: _Entry, done: dict[str, str], source: str) -> str:
-    pieces = [entry.expression]
-    size = len(entry.expression) + sum(len(done[id]) + 2 for id, _ in _needs(entry))
-    if size > MAX_EXPRESSION_CHARS:
-        raise ListError(
-            f"filter {entry.id!r} expands to more than {MAX_EXPRESSION_CHARS} characters", source, entry.line
-        )
-    own = _REFERENCE.sub(lambda found: f"({done[found[1].strip()]})", pieces[0])
+    # Before building it: a line of references to long expressions could be gigabytes.
+    chars = len(entry.expression) + sum(len(done[needed]) for needed, _ in entry.needs())
+    if chars > MAX_EXPRESSION_CHARS:
+        reason = f"filter {entry.id!r} expands to more than {MAX_EXPRESSION_CHARS} characters"
+        raise ListError(reason, source, entry.line, entry.column)
+    own = _REFERENCE.sub(lambda found: f"({done[found[1].strip()]})", entry.expression)
     return own if entry.parent is None else f"({done[entry.parent]}) and ({own})"
 
 
-def _labels(id: str) -> dict[str, str] | None:
-    if not _LABELS.fullmatch(id.removeprefix("%")):
+def _labels(filter_id: str) -> dict[str, str] | None:
+    text = filter_id.removeprefix("%")
+    if not _LABELS.fullmatch(text):
         return None
-    pairs = [pair.split("=", 1) for pair in re.findall(_LABEL, id)]
-    labels = {name: re.sub(r"\\.", _unescaped, value[1:-1]) for name, value in pairs}
-    return labels if len(labels) == len(pairs) else None
+    pairs = [(found[1], _unescaped(found[2])) for found in re.finditer(_LABEL, text)]
+    return dict(pairs) if len({name for name, _ in pairs}) == len(pairs) else None
 
 
-def _unescaped(escape: re.Match[str]) -> str:
-    return _ESCAPES.get(escape[0], escape[0])
+def _unescaped(value: str) -> str:
+    """A label value as Prometheus' text format escapes it."""
+    return re.sub(r"\\(.)", lambda found: {"n": "\n"}.get(found[1], found[1]), value)

@@ -6,32 +6,16 @@ nothing does not pay for it.
 
 from collections.abc import Sequence
 from functools import lru_cache
-from typing import TYPE_CHECKING, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from meshlens.filters.errors import FilterError
+from meshlens.filters.expression import parse
+from meshlens.filters.names import refuse_unknown_names
 
-if TYPE_CHECKING:
-    import cypcap
+__all__ = ["REJECT", "SNAPLEN", "CbpfInsn", "FilterError", "compile_cbpf", "matches"]
 
-__all__ = [
-    "DLT_EN10MB",
-    "DLT_IEEE802_11",
-    "DLT_IEEE802_11_RADIO",
-    "SNAPLEN",
-    "CbpfInsn",
-    "FilterError",
-    "compile_cbpf",
-    "matches",
-]
-
-DLT_EN10MB = 1
-DLT_IEEE802_11 = 105
-DLT_IEEE802_11_RADIO = 127
-
-#: tcpdump's default: longer than any frame, and what a matching program returns.
-SNAPLEN = 262144
-
-_RET_K = 0x06
+#: tcpdump's default: longer than any frame. A matching program returns it.
+SNAPLEN: Final = 262144
 
 
 class CbpfInsn(NamedTuple):
@@ -43,54 +27,69 @@ class CbpfInsn(NamedTuple):
     k: int
 
 
-#: What an expression that can never match compiles to.
-REJECT = (CbpfInsn(_RET_K, 0, 0, 0),)
+#: What an expression that can never match compiles to: `ret #0`.
+REJECT: Final = (CbpfInsn(0x06, 0, 0, 0),)
 
 
 def compile_cbpf(
-    expression: str, link_type: int = DLT_EN10MB, snaplen: int = SNAPLEN, optimize: bool = True
+    expression: str, link_type: int = 1, snaplen: int = SNAPLEN, optimize: bool = True
 ) -> tuple[CbpfInsn, ...]:
-    """The classic BPF program libpcap makes of `expression`; it returns 0 for "no match".
+    """The classic BPF program that libpcap makes of an expression; it returns 0 for "no match".
 
-    An expression that contradicts itself (`arp and ip`) compiles to a program that rejects all frames,
-    where libpcap would call it an error: a list may hold such a filter, and it counts nothing.
+    `link_type` is a DLT number: 1 for Ethernet, 105 for 802.11, 127 for radiotap. An expression that
+    contradicts itself (`arp and ip`) compiles to REJECT, where libpcap calls it an error: a list may hold
+    such a filter, and it counts nothing. The netmask is unknown, so `ip broadcast` is refused.
 
-    Raises FilterError with libpcap's own words.
+    Raises FilterError with libpcap's own words, or for a host name that only DNS could know.
     """
-    import cypcap
-
+    refuse_unknown_names(expression)
+    cypcap = _cypcap()
     try:
-        program = _dead_handle(link_type, snaplen).compile(expression, optimize, cypcap.NETMASK_UNKNOWN)
+        program = _handle(link_type, snaplen).compile(expression, optimize, cypcap.NETMASK_UNKNOWN)
     except cypcap.Error as error:
         reason = str(error.args[-1])
         if reason == "expression rejects all packets":
             return REJECT
-        raise FilterError(f"libpcap: {reason}, in `{_shortened(expression)}`") from None
+        raise FilterError(f"libpcap: {reason}: {_shortened(expression)}{_hint(expression)}") from None
     return tuple(map(CbpfInsn._make, program))
 
 
 def matches(program: Sequence[CbpfInsn], frame: bytes, wire_length: int | None = None) -> bool:
-    """libpcap's verdict on one frame (`pcap_offline_filter`); `wire_length` is the frame's length in
-    bytes before it was cut (default: `frame` is whole)."""
-    import cypcap
+    """Run a program on a frame in libpcap (`pcap_offline_filter`).
 
-    header = cypcap.Pkthdr(caplen=len(frame), len=len(frame) if wire_length is None else wire_length)
+    `wire_length` is the frame's length in bytes on the wire, for a frame that was cut; `len` asks for it.
+    """
+    header = _cypcap().Pkthdr(caplen=len(frame), len=len(frame) if wire_length is None else wire_length)
     return bool(_loaded(tuple(program)).offline_filter(header, frame))
 
 
-@lru_cache(maxsize=16)
-def _dead_handle(link_type: int, snaplen: int) -> "cypcap.Pcap":
+def _cypcap() -> Any:
     import cypcap
 
-    return cypcap.open_dead(link_type, snaplen)
+    return cypcap
+
+
+@lru_cache(maxsize=16)
+def _handle(link_type: int, snaplen: int) -> Any:
+    try:
+        return _cypcap().open_dead(link_type, snaplen)
+    except ValueError:
+        raise FilterError(f"libpcap has no link type {link_type}") from None
 
 
 @lru_cache(maxsize=4096)
-def _loaded(program: tuple[CbpfInsn, ...]) -> "cypcap.BpfProgram":
-    import cypcap
-
-    return cypcap.BpfProgram(list(map(tuple, program)))
+def _loaded(program: tuple[CbpfInsn, ...]) -> Any:
+    return _cypcap().BpfProgram([tuple(instruction) for instruction in program])
 
 
-def _shortened(expression: str, limit: int = 160) -> str:
-    return expression if len(expression) <= limit else expression[: limit - 1] + "…"
+def _hint(expression: str) -> str:
+    """libpcap does not say where a syntax error stands; our parser does."""
+    try:
+        parse(expression)
+    except FilterError as error:
+        return f" ({error.reason})"
+    return ""
+
+
+def _shortened(expression: str, limit: int = 120) -> str:
+    return f"`{expression}`" if len(expression) <= limit else f"`{expression[:limit]}…`"

@@ -137,12 +137,14 @@ class _Rewriter:
             return Primitive(("batadv",), f"({test} and ether[{header + 1}] = {version})"), scope
         both = packet_type << 8 | version
         known = find_type(version, packet_type)
-        inner = _Inner(version=version, type=packet_type, vlan_depth=vlan_depth) if known and known.inner else None
+        carries_frame = known is not None and known.inner is not None
+        inner = _Inner(version=version, type=packet_type, vlan_depth=vlan_depth) if carries_frame else None
         return Primitive(("batadv",), f"({test} and ether[{header}:2] = {both:#06x})"), inner
 
     def cut(self, node: Node, scope: _Inner) -> Node:
         """Put a marked load in the place of a piece about the inner frame."""
         # A `batadv` between `vlan` and this piece parted them: shift again, without testing again.
+        scope.forbid_after(("geneve",), next(primitives(node)))  # no shift without its test
         shifts = [f"(1 = 1 or {shift.text})" for shift in scope.shifts]
         text = to_text(self.plain(node, scope))
         if shifts:
@@ -171,7 +173,9 @@ class _Rewriter:
             raise FilterError(f"`{primitive.text}` should be `{keyword}{_ARGUMENT.get(keyword, '')}`")
         if keyword in ("inbound", "outbound"):
             return Primitive((), f"(ether[{META_DIRECTION:#x}] = {int(keyword == 'outbound')})")
-        index = _number(arguments[0], primitive) if keyword == "ifindex" else self.interface(arguments[0])
+        index = _number(arguments[0]) if keyword == "ifindex" else self.interface(arguments[0])
+        if index is None:
+            raise FilterError(f"`{primitive.text}`: {arguments[0]!r} is no number (`ifname` takes a name)")
         return Primitive((), f"(ether[{META_IFINDEX:#x}:4] = {index})")
 
     def interface(self, name: str) -> int:
@@ -197,8 +201,8 @@ def _runs(chain: Chain) -> Iterator[tuple[str, Node]]:
     """
     operator, run = "", [("", chain.first)]
     for next_operator, operand in chain.rest:
-        joins = operator in ("", next_operator) and not _names_batadv(run[0][1]) and not _names_batadv(operand)
-        if joins:
+        is_subexpression = operator in ("", next_operator)
+        if is_subexpression and not _names_batadv(run[0][1]) and not _names_batadv(operand):
             run.append((next_operator, operand))
             continue
         yield operator, _joined(run)
@@ -217,16 +221,16 @@ def _batadv_arguments(primitive: Primitive) -> tuple[int | None, int | None]:
         return None, None
     if len(arguments) > 2:
         raise FilterError(f"`{primitive.text}` should be `batadv [VERSION [TYPE]]`")
-    version = _number(arguments[0], primitive)
+    version = _number(arguments[0])
     if version not in VERSIONS:
         known = " and ".join(map(str, VERSIONS))
-        raise FilterError(f"`{primitive.text}`: batman-adv compat versions are {known}, not {version}")
+        raise FilterError(f"`{primitive.text}`: batman-adv compat versions are {known}, not {arguments[0]}")
     return version, _packet_type(version, arguments[1], primitive) if len(arguments) == 2 else None
 
 
 def _packet_type(version: int, word: str, primitive: Primitive) -> int:
-    if word[0].isdigit():
-        number = _number(word, primitive)
+    number = _number(word)
+    if number is not None:
         if number > 0xFF:
             raise FilterError(f"`{primitive.text}`: a batman-adv type is one byte, not {word}")
         return number
@@ -241,9 +245,8 @@ def _packet_type(version: int, word: str, primitive: Primitive) -> int:
     return found.number
 
 
-def _number(word: str, primitive: Primitive) -> int:
-    """A decimal, hexadecimal or (with a leading 0) octal number, as libpcap reads it."""
-    try:
-        return int(word, 8 if re.fullmatch("0[0-7]+", word) else 0)
-    except ValueError:
-        raise FilterError(f"`{primitive.text}`: {word!r} is no number") from None
+def _number(word: str) -> int | None:
+    """A number as libpcap reads it: decimal, 0x hexadecimal, or octal with a leading 0; None for a name."""
+    if re.fullmatch("0[0-7]+", word):
+        return int(word, 8)
+    return int(word, 0) if re.fullmatch("0[xX][0-9A-Fa-f]+|[1-9][0-9]*|0", word) else None
