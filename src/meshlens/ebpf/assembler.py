@@ -150,6 +150,10 @@ class Assembler:
             raise AssemblyError(f"label {label!r} is placed twice: at {self._labels[label]} and {len(self)}")
         self._labels[label] = len(self._insns)
 
+    def is_target(self, label: Label) -> bool:
+        """Whether anything jumps to `label` so far: code that nothing reaches is refused by the verifier."""
+        return any(target == label for _, target in self._jumps)
+
     def jump(self, label: Label) -> None:
         """Goto label."""
         self._jumps.append((len(self._insns), label))

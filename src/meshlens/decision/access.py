@@ -1,0 +1,344 @@
+"""How a program reaches the bytes of a frame.
+
+`DirectAccess` reads packet memory, which the verifier allows behind a comparison with `data_end`.
+`BufferedAccess` copies the head of the frame into a per-CPU buffer first: for socket filters, which have
+no packet pointers, and for the skbs that direct access cannot judge: those with a VLAN tag in their
+metadata, and those with bytes beyond the linear part where a filter asks about them.
+
+Registers, the same in both: R6 the context, R7 where the bytes end, R8 where they begin, R9 left to the
+caller; R0 takes values, R1 to R5 are scratch.
+"""
+
+from typing import Final, Protocol
+
+from meshlens.decision.expr import Alu, Const, Expr, Load, Space
+from meshlens.ebpf import R0, R1, R2, R3, R4, R5, R6, R7, R8, R10, Asm, Helper, MapSpec, MapType
+from meshlens.ebpf.context import PACKET_OUTGOING, SK_BUFF, Fields, load_field
+
+__all__ = ["Access", "BufferedAccess", "DirectAccess", "Label", "buffer_map", "upper_bound"]
+
+Label = str | int
+
+#: The verifier tracks variable packet offsets up to here (MAX_PACKET_OFF, kernel/bpf/verifier.c).
+_MAX_PACKET_OFFSET: Final = 0xFFFF
+#: Memory instructions take signed 16-bit offsets; larger ones are added to the pointer.
+_MAX_INSN_OFFSET: Final = 0x7000
+
+_BUFFER: Final = "head"
+_BUFFER_BYTES: Final = 512
+#: Where a VLAN tag stands on the wire: behind the two MAC addresses.
+_TAG_OFFSET: Final = 12
+_TAG_BYTES: Final = 4
+
+# Stack slots below R10. Expressions spill from -64 down, the caller's own slots are above.
+_START: Final = -8  # buffered: where the current bytes begin in the skb; a tag in metadata counts as -4
+_KEY: Final = -16
+_LOADED: Final = -24
+
+
+class Access(Protocol):
+    """What the compiler of decision graphs needs to know about a hook."""
+
+    keeps_index: bool  # whether `load` with `checked` needs no index in R0
+    longest: int  # no frame has room for more bytes than this
+
+    def begin(self) -> None:
+        """Make the whole frame the current bytes."""
+
+    def room(self, index: Expr | None, size: int, no: Label) -> None:
+        """Go to `no` unless there are `size` bytes beyond `index`, whose value is in R0 if there is one."""
+
+    def load(self, load: Load, *, checked: bool) -> None:
+        """R0 = the bytes of `load`, in host order.
+
+        The value of its index, if it has one, is in R0; but with `checked` the last `room` on every path was
+        about that index, and R1 to R5 are as it left them.
+        """
+
+    def length(self, space: Space) -> None:
+        """R0 = the length of the frame."""
+
+    def enter(self, offset: Expr) -> None:
+        """Make the bytes from R0 (the value of `offset`) on the current ones."""
+
+    def meta(self, name: str) -> None:
+        """R0 = what the hook knows by this name."""
+
+    def finish(self) -> None:
+        """Place what was kept out of the way."""
+
+
+def upper_bound(expr: Expr | None) -> int:
+    """The largest value that `expr` can have, as far as its form tells."""
+    match expr:
+        case None:
+            return 0
+        case Const(value):
+            return value
+        case Load(_, _, _, size):
+            return (1 << 8 * size) - 1
+        case Alu("&", left, Const(value)):
+            return min(upper_bound(left), value)
+        case Alu("<<", left, Const(value)):
+            return min(upper_bound(left) << value, 0xFFFFFFFF)
+        case Alu(">>", left, Const(value)):
+            return upper_bound(left) >> value
+        case Alu("+", left, right):
+            return min(upper_bound(left) + upper_bound(right), 0xFFFFFFFF)
+        case _:
+            return 0xFFFFFFFF
+
+
+def buffer_map() -> dict[str, MapSpec]:
+    """The map that a program with BufferedAccess needs."""
+    return {
+        _BUFFER: MapSpec(_BUFFER, MapType.PERCPU_ARRAY, key_size=4, value_size=_BUFFER_BYTES, max_entries=1)
+    }
+
+
+def _hook_meta(asm: Asm, name: str, fields: Fields, direction: int | None) -> None:
+    """R0 = `ifindex`, or `direction`: the given one (0 in, 1 out), or where it is None what the skb says."""
+    if name == "ifindex":
+        load_field(asm, R0, R6, fields, "ifindex" if "ifindex" in fields else "ingress_ifindex")
+    elif direction is not None:
+        asm.mov(R0, direction)
+    else:
+        incoming = asm.new_label()
+        load_field(asm, R1, R6, fields, "pkt_type")
+        asm.mov(R0, 0)
+        asm.jump_if(R1, "!=", PACKET_OUTGOING, incoming)
+        asm.mov(R0, 1)
+        asm.label(incoming)
+
+
+class DirectAccess:
+    """Packet memory between R8 and R7.
+
+    `fields` is the layout of the context; `direction` 0 in, 1 out. A skb goes to `elsewhere` if its bytes
+    must be looked for elsewhere; None for XDP, where all bytes are here. `lost` is where no frame ever goes:
+    the verifier wants a check that the graph has made already.
+    """
+
+    keeps_index = True
+    longest = _MAX_PACKET_OFFSET
+
+    def __init__(
+        self, asm: Asm, fields: Fields, direction: int, *, elsewhere: Label | None, lost: Label
+    ) -> None:
+        self.asm, self.fields, self.direction = asm, fields, direction
+        self.elsewhere, self.lost = elsewhere, lost
+        self.stubs: dict[Label, Label] = {}
+
+    def begin(self) -> None:
+        asm = self.asm
+        load_field(asm, R7, R6, self.fields, "data_end")
+        load_field(asm, R8, R6, self.fields, "data")
+        if self.elsewhere is None:
+            return
+        load_field(asm, R1, R6, self.fields, "vlan_present")
+        asm.jump_if(R1, "!=", 0, self.elsewhere)
+
+    def room(self, index: Expr | None, size: int, no: Label) -> None:
+        asm = self.asm
+        if self.elsewhere is not None:
+            no = self.stubs.setdefault(no, asm.new_label())
+        start = R8
+        if index is not None:
+            if upper_bound(index) + size > _MAX_PACKET_OFFSET:
+                asm.jump_if(R0, ">", _MAX_PACKET_OFFSET - size, no)
+            asm.mov(R5, R8)
+            asm.alu("+=", R5, R0)
+            start = R5
+        asm.mov(R1, start)
+        asm.alu("+=", R1, size)
+        asm.jump_if(R1, ">", R7, no)
+
+    def load(self, load: Load, *, checked: bool) -> None:
+        asm, base, offset = self.asm, R8, load.offset
+        if load.index is not None:
+            if not checked:
+                self.room(load.index, offset + load.size, self.lost)
+            base = R5
+        if offset > _MAX_INSN_OFFSET:
+            asm.mov(R1, base)
+            asm.alu("+=", R1, offset)
+            base, offset = R1, 0
+        asm.load(R0, base, offset, load.size)
+        if load.size > 1:
+            asm.to_be(R0, 8 * load.size)
+
+    def length(self, space: Space) -> None:
+        asm = self.asm
+        load_field(asm, R1, R6, self.fields, "data")
+        if "len" in self.fields:
+            load_field(asm, R0, R6, self.fields, "len")
+        else:
+            asm.mov(R0, R7)
+            asm.alu("-=", R0, R1)
+        if space is Space.INNER:
+            some = asm.new_label()
+            asm.mov(R2, R8)
+            asm.alu("-=", R2, R1)
+            asm.alu("-=", R0, R2)
+            asm.jump_if(R0, "s>", 0, some)
+            asm.mov(R0, 0)
+            asm.label(some)
+
+    def enter(self, offset: Expr) -> None:
+        if upper_bound(offset) > _MAX_PACKET_OFFSET // 2:
+            self.asm.jump_if(R0, ">", _MAX_PACKET_OFFSET // 2, self.lost)
+        self.asm.alu("+=", R8, R0)
+
+    def meta(self, name: str) -> None:
+        _hook_meta(self.asm, name, self.fields, self.direction)
+
+    def finish(self) -> None:
+        for no, stub in self.stubs.items():
+            assert self.elsewhere is not None
+            self.asm.label(stub)
+            self._tell_short_from_elsewhere(self.elsewhere)
+            self.asm.jump(no)
+        self.stubs.clear()
+
+    def _tell_short_from_elsewhere(self, elsewhere: Label) -> None:
+        """Go `elsewhere` with a skb that has bytes beyond data_end.
+
+        Asked anew each time: remembered in a stack slot it would double the states that the verifier visits.
+        """
+        asm = self.asm
+        load_field(asm, R1, R6, self.fields, "data")
+        load_field(asm, R2, R6, self.fields, "len")
+        asm.mov(R0, R7)
+        asm.alu("-=", R0, R1)
+        asm.jump_if(R2, ">", R0, elsewhere)
+
+
+class BufferedAccess:
+    """The first bytes of the frame in a per-CPU buffer at R8; R7 is how many bytes the frame has in all.
+
+    `direction` None: the skb says. A frame that cannot be copied goes to `unreadable`.
+    """
+
+    keeps_index = False
+    longest = 1 << 24
+
+    def __init__(self, asm: Asm, direction: int | None, *, unreadable: Label) -> None:
+        self.asm, self.direction, self.unreadable = asm, direction, unreadable
+
+    def begin(self) -> None:
+        asm = self.asm
+        asm.store(R10, _KEY, 0, 4)
+        asm.map_fd(R1, _BUFFER)
+        asm.mov(R2, R10)
+        asm.alu("+=", R2, _KEY)
+        asm.call(Helper.map_lookup_elem)
+        asm.jump_if(R0, "==", 0, self.unreadable)
+        asm.mov(R8, R0)
+        load_field(asm, R7, R6, SK_BUFF, "len")
+        untagged, copied = asm.new_label(), asm.new_label()
+        asm.store(R10, _START, 0, 8)
+        load_field(asm, R1, R6, SK_BUFF, "vlan_present")
+        asm.jump_if(R1, "==", 0, untagged)
+        self._restore_tag()
+        self._copy(_TAG_OFFSET + _TAG_BYTES, copied)
+        asm.jump(copied)
+        asm.label(untagged)
+        self._copy(0, copied)
+        asm.label(copied)
+
+    def _restore_tag(self) -> None:
+        """Put the tag back where it was on the wire; libpcap does the same with what the packet socket tells."""
+        asm = self.asm
+        asm.mov(R1, R6)
+        asm.mov(R2, 0)
+        asm.mov(R3, R8)
+        asm.mov(R4, _TAG_OFFSET)
+        asm.call(Helper.skb_load_bytes)
+        asm.jump_if(R0, "!=", 0, self.unreadable)
+        load_field(asm, R1, R6, SK_BUFF, "vlan_proto")  # in network order already
+        asm.store(R8, _TAG_OFFSET, R1, 2)
+        load_field(asm, R0, R6, SK_BUFF, "vlan_tci")
+        asm.to_be(R0, 16)
+        asm.store(R8, _TAG_OFFSET + 2, R0, 2)
+        asm.store(R10, _START, -_TAG_BYTES, 8)
+        asm.alu("+=", R7, _TAG_BYTES)
+
+    def _copy(self, skip: int, empty: Label) -> None:
+        """Fill the buffer from byte `skip` on; go to `empty` if the frame has no byte there."""
+        asm, whole = self.asm, self.asm.new_label()
+        asm.mov(R4, R7)
+        asm.jump_if(R4, "<", _BUFFER_BYTES, whole)
+        asm.mov(R4, _BUFFER_BYTES)
+        asm.label(whole)
+        asm.alu("-=", R4, skip)
+        asm.jump_if(R4, "s<", 1, empty)
+        asm.mov(R1, R6)
+        asm.load(R2, R10, _START, 8)
+        asm.alu("+=", R2, skip)
+        asm.mov(R3, R8)
+        asm.alu("+=", R3, skip)
+        asm.call(Helper.skb_load_bytes)
+        asm.jump_if(R0, "!=", 0, self.unreadable)
+
+    def room(self, index: Expr | None, size: int, no: Label) -> None:
+        if index is None:
+            self.asm.jump_if(R7, "<", size, no)
+        else:
+            self.asm.alu("+=", R0, size)
+            self.asm.jump_if(R0, ">", R7, no)
+
+    def load(self, load: Load, *, checked: bool) -> None:
+        asm, last = self.asm, _BUFFER_BYTES - load.size
+        beyond, loaded = asm.new_label(), asm.new_label()
+        if load.index is None:
+            asm.mov(R0, 0)
+        if upper_bound(load.index) + load.offset <= last:
+            asm.alu("+=", R0, R8)
+            asm.load(R0, R0, load.offset, load.size)
+        elif load.offset > last:
+            self._load_by_helper(load)
+        else:
+            asm.jump_if(R0, ">", last - load.offset, beyond)
+            asm.alu("+=", R0, R8)
+            asm.load(R0, R0, load.offset, load.size)
+            asm.jump(loaded)
+            asm.label(beyond)
+            self._load_by_helper(load)
+            asm.label(loaded)
+        if load.size > 1:
+            asm.to_be(R0, 8 * load.size)
+
+    def _load_by_helper(self, load: Load) -> None:
+        asm = self.asm
+        asm.mov(R1, R6)
+        asm.load(R2, R10, _START, 8)
+        asm.alu("+=", R2, R0)
+        asm.alu("+=", R2, load.offset)
+        asm.mov(R3, R10)
+        asm.alu("+=", R3, _LOADED)
+        asm.mov(R4, load.size)
+        asm.call(Helper.skb_load_bytes)
+        asm.jump_if(R0, "!=", 0, self.unreadable)
+        asm.load(R0, R10, _LOADED, load.size)
+
+    def length(self, space: Space) -> None:
+        self.asm.mov(R0, R7)
+
+    def enter(self, offset: Expr) -> None:
+        asm, some = self.asm, self.asm.new_label()
+        copied = asm.new_label()
+        asm.load(R1, R10, _START, 8)
+        asm.alu("+=", R1, R0)
+        asm.store(R10, _START, R1, 8)
+        asm.alu("-=", R7, R0)
+        asm.jump_if(R7, "s>=", 0, some)
+        asm.mov(R7, 0)
+        asm.label(some)
+        self._copy(0, copied)
+        asm.label(copied)
+
+    def meta(self, name: str) -> None:
+        _hook_meta(self.asm, name, SK_BUFF, self.direction)
+
+    def finish(self) -> None:
+        pass

@@ -1,0 +1,211 @@
+"""From a decision graph to eBPF.
+
+Each node is a block of its own, and its last branch falls through to the node that comes next. A switch
+evaluates its expression once and finds the interval by binary search. A leaf puts its slot into R1 and
+goes to `count`, with the first slot of its row in R9; a class that no filter wants goes to `done`.
+"""
+
+from typing import Final
+
+from meshlens.decision.access import Access, Label
+from meshlens.decision.expr import Alu, Compare, Const, Entry, Expr, Length, Load, Meta, Room, leaves
+from meshlens.decision.graph import Enter, Leaf, Mark, Node, Switch, topological
+from meshlens.decision.merge import DecisionGraph
+from meshlens.ebpf import R0, R1, R2, R9, R10, Asm
+
+__all__ = ["emit_graph"]
+
+_SPILL: Final = -64
+#: Up to this many single values are compared one after another; more are searched.
+_CHAIN: Final = 3
+
+#: What a bounds test leaves behind: the index it was about, and the bytes known to be there.
+Checked = tuple[Expr, int] | None
+
+
+def emit_graph(
+    asm: Asm, graph: DecisionGraph, access: Access, *, first_slot: int, count: Label, done: Label
+) -> None:
+    """Append the decision to `asm`; the graph's slots are numbered from `first_slot`."""
+    access.begin()
+    asm.mov(R9, first_slot)
+    _Emitter(asm, graph, access, first_slot, count, done).emit()
+
+
+class _Emitter:
+    def __init__(
+        self, asm: Asm, graph: DecisionGraph, access: Access, first_slot: int, count: Label, done: Label
+    ) -> None:
+        self.asm, self.graph, self.access = asm, graph, access
+        self.first_slot, self.count = first_slot, count
+        self.labels: dict[Node, Label] = {leaf: done for leaf in graph.unwanted_leaves()}
+        self.emitted: set[Node] = set(self.labels)
+        self.checked = _checked(graph.outer) | (_checked(graph.inner) if graph.inner else {})
+
+    def emit(self) -> None:
+        # The inner part goes below the outer one, so that each falls through within itself.
+        self.pending = [node for node in (self.graph.inner, self.graph.outer) if node is not None]
+        while self.pending:
+            node = self.pending.pop()
+            if node not in self.emitted:
+                self.emitted.add(node)
+                self.asm.label(self.label(node))
+                self.node(node)
+        self.access.finish()
+
+    def label(self, node: Node) -> Label:
+        """Where to jump for `node`, which is emitted sooner or later."""
+        if node not in self.labels:
+            self.labels[node] = self.asm.new_label()
+        if node not in self.emitted:
+            self.pending.append(node)
+        return self.labels[node]
+
+    def go(self, node: Node, *, last: bool) -> None:
+        """Go to `node`; the last jump of a block falls through if the node can come next."""
+        label = self.label(node)
+        if not (last and node not in self.emitted):
+            self.asm.jump(label)
+
+    def node(self, node: Node) -> None:
+        asm = self.asm
+        match node:
+            case Leaf(slot):
+                asm.mov(R1, slot)
+                asm.jump(self.count)
+            case Enter(offset, row):
+                assert self.graph.inner is not None
+                self.evaluate(offset)
+                self.access.enter(offset)
+                asm.mov(R9, self.first_slot + self.graph.row_slot(row))
+                self.go(self.graph.inner, last=True)
+            case Switch(Room(_, index), (size,), (short, enough)):
+                if size > self.access.longest:
+                    self.go(short, last=True)
+                    return
+                if index is not None:
+                    self.evaluate(index)
+                self.access.room(index, size, self.label(short))
+                self.go(enough, last=True)
+            case Switch(expr, bounds, targets):
+                asm.block(str(expr))
+                self.evaluate(expr, self.checked.get(node))
+                self.search(bounds, targets, last=True)
+            case Mark():
+                raise NotImplementedError
+
+    def search(self, bounds: tuple[int, ...], targets: tuple[Node, ...], *, last: bool) -> None:
+        """Go to the target of the interval that R0 falls into; see graph.Switch."""
+        asm, default = self.asm, targets[0]
+        singles = [
+            (value, target)
+            for value, after, target in zip(bounds[::2], bounds[1::2], targets[1::2], strict=False)
+            if after == value + 1
+        ]
+        if len(singles) <= _CHAIN and len(targets) == 2 * len(singles) + 1 and set(targets[::2]) == {default}:
+            for value, target in singles:
+                asm.jump32_if(R0, "==", value, self.label(target))
+            self.go(default, last=last)
+            return
+        # An even cut leaves the usual shape, default and single value in turn, on both sides.
+        cut = max(1, len(bounds) // 4 * 2 if len(bounds) > 3 else len(bounds) // 2)
+        if len(targets) == 2:
+            asm.jump32_if(R0, ">=", bounds[0], self.label(targets[1]))
+            self.go(targets[0], last=last)
+            return
+        upper = asm.new_label()
+        asm.jump32_if(R0, ">=", bounds[cut - 1], upper)
+        self.search(bounds[: cut - 1], targets[:cut], last=False)
+        asm.label(upper)
+        self.search(bounds[cut:], targets[cut:], last=last)
+
+    def evaluate(self, expr: Expr, checked: Checked = None, depth: int = 0) -> None:
+        """R0 = the value of `expr`."""
+        asm = self.asm
+        match expr:
+            case Const(value):
+                asm.mov32(R0, value)
+            case Load(_, index, offset, size):
+                known = checked is not None and checked[0] is index and checked[1] >= offset + size
+                if index is not None and not (known and self.access.keeps_index):
+                    self.evaluate(index, None, depth)
+                self.access.load(expr, checked=known)
+            case Alu(op, left, Const(value)):
+                self.evaluate(left, checked, depth)
+                asm.alu32(f"{op}=", R0, value)
+            case Alu(op, left, right):
+                self.operands(left, right, depth)
+                if op in ("<<", ">>"):
+                    self.shift(op)
+                else:
+                    asm.alu32(f"{op}=", R0, R1)
+            case Compare(op, left, right):
+                true = asm.new_label()
+                self.operands(left, right, depth)
+                asm.mov(R2, 1)
+                asm.jump32_if(R0, op, R1, true)
+                asm.mov(R2, 0)
+                asm.label(true)
+                asm.mov(R0, R2)
+            case Length(space):
+                self.access.length(space)
+            case Meta(name):
+                self.access.meta(name)
+            case Room() | Entry():
+                raise AssertionError(f"{expr} is no value")
+
+    def operands(self, left: Expr, right: Expr, depth: int) -> None:
+        """R0 = left, R1 = right."""
+        slot = _SPILL - 8 * depth
+        self.evaluate(left, None, depth)
+        self.asm.store(R10, slot, R0, 8)
+        self.evaluate(right, None, depth + 1)
+        self.asm.mov(R1, R0)
+        self.asm.load(R0, R10, slot, 8)
+
+    def shift(self, op: str) -> None:
+        """Classic BPF shifts everything out where eBPF would only look at the low five bits."""
+        asm, narrow, shifted = self.asm, self.asm.new_label(), self.asm.new_label()
+        asm.jump_if(R1, "<", 32, narrow)
+        asm.mov(R0, 0)
+        asm.jump(shifted)
+        asm.label(narrow)
+        asm.alu32(f"{op}=", R0, R1)
+        asm.label(shifted)
+
+
+def _checked(root: Node) -> dict[Node, Checked]:
+    """For each node below `root`, the bounds test on an index that every path to it made last.
+
+    So the pointer that the test computed can be used again, and the verifier knows what lies behind it.
+    """
+    known: dict[Node, Checked] = {root: None}
+    for node in topological(root):
+        if not isinstance(node, Switch):
+            continue
+        for number, target in enumerate(node.targets):
+            after = _after(node, number, known[node])
+            known[target] = _both(known[target], after) if target in known else after
+    return known
+
+
+def _after(node: Switch, number: int, before: Checked) -> Checked:
+    """What is known behind branch `number` of `node`."""
+    if isinstance(node.expr, Room):
+        if node.expr.index is None:
+            return before
+        return (node.expr.index, node.bounds[0]) if number == 1 else None
+    by_index = [part for part in leaves(node.expr) if isinstance(part, Load) and part.index is not None]
+    if not by_index:
+        return before
+    load = by_index[0]
+    if len(by_index) > 1 or load.index is None:
+        return None
+    needed = load.offset + load.size
+    return before if before and before[0] is load.index and before[1] >= needed else (load.index, needed)
+
+
+def _both(one: Checked, other: Checked) -> Checked:
+    if one is None or other is None or one[0] is not other[0]:
+        return None
+    return one[0], min(one[1], other[1])
