@@ -17,7 +17,7 @@ def with_memlock(create: Callable[[], int]) -> int:
 
 
 def _lift_limit() -> bool:
-    import resource  # noqa: PLC0415 - needed only on old kernels
+    import resource  # needed only on old kernels
 
     _, hard = resource.getrlimit(resource.RLIMIT_MEMLOCK)
     for wanted in (resource.RLIM_INFINITY, hard):
