@@ -1,0 +1,208 @@
+"""The table for people: the busiest filter first, what was missed at its foot."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from io import StringIO
+from typing import TYPE_CHECKING
+
+from meshlens.probes.snapshot import Count, Snapshot
+
+if TYPE_CHECKING:
+    from rich.console import Group
+
+__all__ = ["build_table", "format_table", "human"]
+
+WIDTH = 80
+GAP = 2  # between columns
+NAME_MIN_WIDTH = 20
+INTERFACE_MAX_WIDTH = 10
+
+
+@dataclass(slots=True)
+class Sum:
+    """One filter's counts, both directions and all interfaces together; by interface the packets only."""
+
+    packets: int = 0
+    bytes: int = 0
+    by_interface: dict[str, int] = field(default_factory=dict)
+
+    def add(self, count: Count) -> None:
+        """Add one count."""
+        self.packets += count.packets
+        self.bytes += count.bytes
+        self.by_interface[count.interface] = self.by_interface.get(count.interface, 0) + count.packets
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A heading and a cell for each filter that is shown, to be aligned right."""
+
+    heading: str
+    cells: list[str]
+
+    @property
+    def width(self) -> int:
+        """Characters that the column takes, with the gap to its left."""
+        return GAP + max(len(text) for text in (self.heading, *self.cells))
+
+
+def build_table(
+    snapshot: Snapshot,
+    previous: Snapshot | None = None,
+    *,
+    columns: bool = False,
+    helpers: bool = False,
+    rows: int | None = None,
+    width: int = WIDTH,
+    exact: bool = False,
+) -> "Group":
+    """Build what rich shows as a table, at most `width` wide: filter, packets, bytes, rates, share of bytes.
+
+    Rates are those since `previous`; without it there are none. `columns`: the packets of each interface
+    instead, a second if there is a `previous`; interfaces that do not fit are summed. `helpers`: the filters
+    whose name begins with '%' too. `rows`: the first so many. `exact`: packets and bytes to the last digit,
+    if that leaves room for names.
+    """
+    from rich.cells import cell_len  # rich takes 60 ms that only a table is worth
+    from rich.console import Group
+    from rich.table import Table
+    from rich.text import Text
+
+    sums = _sum(snapshot, helpers=helpers)
+    before = _sum(previous, helpers=helpers) if previous else {}
+    seconds = (snapshot.time_ns - previous.time_ns) / 1e9 if previous else 0.0
+    names = sorted(sums, key=lambda name: -sums[name].bytes)[:rows]
+    pairs = [(sums[name], before.get(name, Sum())) for name in names]
+    if columns:
+        made = _interface_columns(pairs, seconds, width)
+    else:
+        all_bytes = sum(entry.bytes for entry in sums.values())
+        made = _sum_columns(pairs, seconds, all_bytes, str if exact else human)
+        if sum(column.width for column in made) > width - NAME_MIN_WIDTH:
+            made = _sum_columns(pairs, seconds, all_bytes, human)
+
+    heading = "filter" if not columns else "filter, packets/s" if seconds > 0 else "filter, packets"
+    room = width - sum(column.width for column in made)
+    name_width = min(max(room, 1), max(cell_len(_printable(text)) for text in (heading, *sums)))
+    table = Table(box=None, padding=(0, GAP, 0, 0), pad_edge=False)
+    table.add_column(heading, width=name_width, no_wrap=True)
+    for column in made:
+        table.add_column(column.heading, justify="right", no_wrap=True, width=column.width - GAP)
+    for index, name in enumerate(names):
+        style = None if sums[name].packets else "dim"
+        table.add_row(Text(_elide(name, name_width)), *(column.cells[index] for column in made), style=style)
+    return Group(table, Text(f"{len(names)} of {len(sums)} filters · {_missed(snapshot)}"))
+
+
+def format_table(
+    snapshot: Snapshot,
+    previous: Snapshot | None = None,
+    *,
+    columns: bool = False,
+    helpers: bool = False,
+    rows: int | None = None,
+    width: int = WIDTH,
+) -> str:
+    """Return the table as plain text, numbers to the last digit; arguments as for `build_table`."""
+    from rich.console import Console
+
+    table = build_table(
+        snapshot, previous, columns=columns, helpers=helpers, rows=rows, width=width, exact=True
+    )
+    text = StringIO()
+    Console(file=text, width=width, color_system=None, force_terminal=False).print(table)
+    return "".join(line.rstrip() + "\n" for line in text.getvalue().splitlines())
+
+
+def human(value: float) -> str:
+    """Three significant digits and an SI prefix, at most 5 characters: 7, 999, 1.00k, 12.3M, 456G."""
+    if value < 1000 and value == int(value):
+        return str(int(value))
+    prefix = ""
+    for larger in "kMGTPE":
+        if value < 999.5:
+            break
+        value, prefix = value / 1000, larger
+    decimals = 2 if value < 9.995 else 1 if value < 99.95 else 0
+    return f"{value:.{decimals}f}{prefix}"
+
+
+def _sum(snapshot: Snapshot, *, helpers: bool) -> dict[str, Sum]:
+    sums: dict[str, Sum] = {}
+    for count in snapshot.counts:
+        if helpers or not count.filter.startswith("%"):
+            sums.setdefault(count.filter, Sum()).add(count)
+    return sums
+
+
+def _sum_columns(
+    pairs: list[tuple[Sum, Sum]], seconds: float, all_bytes: int, number: Callable[[int], str]
+) -> list[Column]:
+    made = [
+        Column("packets", [number(now.packets) for now, _ in pairs]),
+        Column("bytes", [number(now.bytes) for now, _ in pairs]),
+    ]
+    if seconds > 0:
+        made += [
+            Column("pkt/s", [_rate(now.packets, was.packets, seconds) for now, was in pairs]),
+            Column("bit/s", [_rate(8 * now.bytes, 8 * was.bytes, seconds) for now, was in pairs]),
+        ]
+    return [*made, Column("share", [f"{100 * now.bytes / (all_bytes or 1):.1f}%" for now, _ in pairs])]
+
+
+def _interface_columns(pairs: list[tuple[Sum, Sum]], seconds: float, width: int) -> list[Column]:
+    """Return a column for each of the busiest interfaces, as many as fit, and one for all others together."""
+
+    def column(heading: str, interfaces: Iterable[str]) -> Column:
+        chosen = list(interfaces)
+        cells = []
+        for now, was in pairs:
+            packets, before = (sum(entry.by_interface.get(i, 0) for i in chosen) for entry in (now, was))
+            cells.append(_rate(packets, before, seconds) if seconds > 0 else human(packets))
+        return Column(heading, cells)
+
+    packets: dict[str, int] = {}
+    for now, _ in pairs:
+        for interface, number in now.by_interface.items():
+            packets[interface] = packets.get(interface, 0) + number
+    room = width - NAME_MIN_WIDTH
+    made: dict[str, Column] = {}
+    for interface in sorted(packets, key=lambda interface: -packets[interface]):
+        candidate = column(_elide(interface, INTERFACE_MAX_WIDTH), [interface])
+        others = column(f"{len(packets) - len(made)} more", ())
+        if candidate.width + others.width > room:
+            break
+        room -= candidate.width
+        made[interface] = candidate
+    shown = [made[interface] for interface in packets if interface in made]
+    rest = [interface for interface in packets if interface not in made]
+    return [*shown, column(f"{len(rest)} more", rest)] if rest else shown
+
+
+def _rate(now: int, before: int, seconds: float) -> str:
+    """Per second; a counter that began anew since then counts from 0."""
+    return human((now - before if now >= before else now) / seconds)
+
+
+def _missed(snapshot: Snapshot) -> str:
+    reasons = ", ".join(f"{reason} {frames}" for reason, frames in snapshot.missed.items() if frames)
+    return f"missed {sum(snapshot.missed.values())}" + (f" ({reasons})" if reasons else "")
+
+
+def _printable(text: str) -> str:
+    """Keep what would steer the terminal from doing so."""
+    return "".join(char if char.isprintable() else "�" for char in text)
+
+
+def _elide(text: str, cells: int) -> str:
+    """Cut the middle: ids differ most at their end, and begin with what they have in common."""
+    from rich.cells import cell_len, set_cell_size
+
+    text = _printable(text)
+    if cell_len(text) <= cells:
+        return text
+    head = set_cell_size(text, (cells - 1) // 3).rstrip()
+    tail = text
+    while tail and cell_len(tail) > cells - 1 - cell_len(head):
+        tail = tail[1:]
+    return f"{head}…{tail}"
