@@ -1,0 +1,1 @@
+"""The programs we attach: each pairs its kernel side with the reader of its maps."""

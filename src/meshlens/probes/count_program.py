@@ -1,8 +1,7 @@
 """The kernel side of `meshlens count`: decide, then add the frame to one counter.
 
-The counters are one mmap-able array value, a part for each CPU: that is one address computation, no
-lookup, no contention, and user space reads without a system call. Each part holds (packets, bytes) pairs
-of 64 bits: first the reasons for missing a frame (`MISSED`), then the slots of the list.
+The counters are one mmap-able array value, a part for each CPU (`probes.readout`): that is one address
+computation, no lookup, no contention, and user space reads without a system call.
 """
 
 from collections.abc import Callable
@@ -28,22 +27,15 @@ from meshlens.ebpf import (
     ProgramType,
     possible_cpus,
 )
-from meshlens.ebpf.context import SK_BUFF, XDP_MD, load_field
+from meshlens.ebpf.context import PACKET_OUTGOING, SK_BUFF, XDP_MD, load_field
 from meshlens.filters.compiler import CompiledList
+from meshlens.probes.readout import COUNTERS, MISSED, PAIR_BYTES, cpu_stride
 from meshlens.probes.snapshot import Direction
 from meshlens.probes.wire import emit_skb_length, emit_wire_size
 
 __all__ = ["COUNTERS", "MISSED", "PAIR_BYTES", "Hook", "count_program", "cpu_stride"]
 
 Hook = Literal["tc", "xdp", "socket"]
-
-COUNTERS: Final = "counters"
-PAIR_BYTES: Final = 16
-_CACHE_LINE: Final = 64
-
-#: Why a frame was not counted: its bytes could not be read; the program contradicted itself; the frame came
-#: on a CPU that was not there when the counters were made.
-MISSED: Final = ("unreadable", "inconsistent", "unknown_cpu")
 
 _VERDICTS: Final[dict[Hook, int]] = {"tc": -1, "xdp": 2, "socket": 0}  # TC_ACT_UNSPEC, XDP_PASS, keep nothing
 _TYPES: Final[dict[Hook, ProgramType]] = {
@@ -54,11 +46,6 @@ _TYPES: Final[dict[Hook, ProgramType]] = {
 _DIRECTIONS: Final[dict[Direction, int]] = {"in": 0, "out": 1}
 
 
-def cpu_stride(slots: int) -> int:
-    """The bytes that one CPU's counters take, whole cache lines."""
-    return -(-PAIR_BYTES * (len(MISSED) + slots) // _CACHE_LINE) * _CACHE_LINE
-
-
 def count_program(
     compiled: CompiledList,
     hook: Hook,
@@ -67,7 +54,10 @@ def count_program(
     byteorder: ByteOrder | None = None,
     cpus: int | None = None,
 ) -> ProgramSpec:
-    """The program that counts on `hook`. `direction` is known at tc and XDP, the socket's frames tell theirs."""
+    """The program that counts on `hook` what goes in `direction`, None for both.
+
+    A tc or XDP program is told its direction. A socket sees both, and its program passes over the other one.
+    """
     asm = Asm(byteorder) if byteorder else Asm()
     cpus = cpus or possible_cpus()
     slots = len(compiled.matches)
@@ -75,6 +65,9 @@ def count_program(
     rare: list[Callable[[], None]] = []
     asm.block("start")
     asm.mov(R6, R1)
+    if hook == "socket" and direction:
+        load_field(asm, R0, R6, SK_BUFF, "pkt_type")
+        asm.jump_if(R0, "!=" if direction == "out" else "==", PACKET_OUTGOING, "out")
     for number, (graph, first_slot) in enumerate(zip(compiled.graphs, compiled.first_slots, strict=True)):
         count, done, elsewhere = f"count {number}", f"done {number}", f"elsewhere {number}"
         labels = {"first_slot": len(MISSED) + first_slot, "count": count, "done": done}

@@ -1,0 +1,89 @@
+"""Attach a counting program to one interface in one direction.
+
+tc is the default: TCX where the kernel has it, else clsact; both see both directions. XDP sees only what
+comes in, so with it what goes out is counted at tc. A packet socket counts what libpcap would be handed.
+"""
+
+import socket
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Final, Literal, Self
+
+from meshlens.ebpf import Link, Program, attach_clsact, attach_socket, attach_tcx, attach_xdp
+from meshlens.errors import NotSupported, UsageError
+from meshlens.probes.plan import AttachMode, CounterPlan, hook_of
+from meshlens.probes.readout import COUNTERS, Layout, Totals, read_counters
+from meshlens.probes.snapshot import Direction
+
+__all__ = ["Attachment", "How", "attach_counter"]
+
+How = Literal["tcx", "clsact", "xdp-native", "xdp-generic", "socket"]
+
+_TC_HOOKS: Final[dict[Direction, Literal["ingress", "egress"]]] = {"in": "ingress", "out": "egress"}
+
+
+@dataclass
+class Attachment:
+    """A program that counts on one interface in one direction until it is closed.
+
+    The counters stay readable when the interface is gone.
+    """
+
+    interface: str
+    ifindex: int
+    direction: Direction
+    how: How
+    program: Program
+    link: Link
+    layout: Layout
+    counters: memoryview
+
+    def read(self) -> Totals:
+        """What was counted so far. No system call."""
+        return read_counters(self.counters, self.layout)
+
+    def close(self) -> None:
+        """Detach, and give back the program and its counters."""
+        self.link.close()
+        self.program.close()
+        self.counters.release()
+        for counters in self.program.maps.values():
+            counters.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def attach_counter(plan: CounterPlan, interface: str, direction: Direction) -> Attachment:
+    """Load the plan's program with counters of its own and attach it.
+
+    Raises UsageError if there is no such interface, NotSupported if the kernel or driver lacks what the mode
+    needs, PermissionDenied, VerifierError or BpfError. Nothing stays attached after an error.
+    """
+    try:
+        ifindex = socket.if_nametoindex(interface)
+    except OSError:
+        raise UsageError(f"no interface {interface!r}; 'ip link' lists those there are") from None
+    program = plan.program(direction).load()
+    how, link = _attach(plan.mode, program, ifindex, direction)
+    counters = program.maps[COUNTERS].mmap()
+    return Attachment(interface, ifindex, direction, how, program, link, plan.layout, counters)
+
+
+def _attach(mode: AttachMode, program: Program, ifindex: int, direction: Direction) -> tuple[How, Link]:
+    match hook_of(mode, direction):
+        case "socket":
+            return "socket", attach_socket(program, ifindex)
+        case "xdp" if mode == "xdp":
+            return "xdp-native", attach_xdp(program, ifindex, "native")
+        case "xdp":
+            return "xdp-generic", attach_xdp(program, ifindex, "generic")
+    try:
+        return "tcx", attach_tcx(program, ifindex, _TC_HOOKS[direction])
+    except NotSupported:
+        return "clsact", attach_clsact(program, ifindex, _TC_HOOKS[direction])
