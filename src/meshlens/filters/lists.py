@@ -12,7 +12,7 @@ from pathlib import Path
 from meshlens.errors import UsageError
 from meshlens.filters.errors import ListError, nearest
 
-__all__ = ["FilterDef", "FilterList", "ListError", "load_list", "parse_list"]
+__all__ = ["FilterDef", "FilterList", "ListError", "labels_of", "load_list", "parse_list"]
 
 #: Longest expression after expansion, and all expressions of a list together, in characters.
 MAX_EXPRESSION_CHARS = 1 << 20
@@ -48,7 +48,7 @@ class FilterDef:
     @property
     def labels(self) -> dict[str, str] | None:
         """The Prometheus labels that the id spells (`type="arp",subtype="request"`), or None."""
-        return _labels(self.id)
+        return labels_of(self.id)
 
     @property
     def where(self) -> str:
@@ -181,7 +181,7 @@ def _nested_id(parent: str | None, own_id: str) -> str:
     if parent is None:
         return own_id
     above, below = parent.removeprefix("%"), own_id.removeprefix("%")
-    separator = "," if _labels(above) and _labels(below) else ":"
+    separator = "," if labels_of(above) and labels_of(below) else ":"
     return f"{'%' if own_id.startswith('%') else ''}{above}{separator}{below}"
 
 
@@ -231,7 +231,8 @@ def _expanded(entry: _Entry, done: dict[str, str], source: str) -> str:
     return own if entry.parent is None else f"({done[entry.parent]}) and ({own})"
 
 
-def _labels(filter_id: str) -> dict[str, str] | None:
+def labels_of(filter_id: str) -> dict[str, str] | None:
+    """The Prometheus labels that an id spells, or None; the `%` of a helper is no part of them."""
     text = filter_id.removeprefix("%")
     if not _LABELS.fullmatch(text):
         return None

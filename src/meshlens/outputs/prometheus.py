@@ -12,6 +12,7 @@ from pathlib import Path
 from threading import Lock
 
 from meshlens.errors import MeshlensError
+from meshlens.filters.lists import labels_of
 from meshlens.outputs.httpd import serve_http
 from meshlens.probes.snapshot import Count, Snapshot
 
@@ -25,10 +26,8 @@ METRICS: tuple[tuple[str, str, Callable[[Count], int]], ...] = (
 )
 MISSED = ("meshlens_missed_packets_total", "Frames that could not be counted, by reason.")
 
-LABEL = re.compile(r'\s*([a-zA-Z_][a-zA-Z0-9_]*)\s*=\s*"((?:[^"\\]|\\[\\"n])*)"\s*(?:,|\Z)')
-OUR_LABELS = {"filter", "interface", "direction"}
+RESERVED = re.compile(r"filter|interface|direction|__.*")  # labels of ours, and Prometheus' own
 ESCAPES = {"\\": r"\\", "\n": r"\n", '"': r"\""}
-UNESCAPES = {escape: char for char, escape in ESCAPES.items()}
 
 Labels = tuple[tuple[str, str], ...]
 
@@ -112,24 +111,11 @@ def _filter_labels(ids: Iterable[str]) -> dict[str, Labels]:
     result: dict[str, Labels] = {}
     taken: set[frozenset[tuple[str, str]]] = set()
     for filter_id in ids:
-        labels = _parse_labels(filter_id)
-        series = frozenset(labels or ())
-        if labels is None or series in taken:
+        # A helper filter often has the same labels as the filter that refers to it.
+        spelled = {} if filter_id.startswith("%") else labels_of(filter_id) or {}
+        labels = tuple((name, text) for name, text in spelled.items() if text)
+        if not labels or frozenset(labels) in taken or any(map(RESERVED.fullmatch, spelled)):
             labels = (("filter", filter_id),)
-        taken.add(series)
+        taken.add(frozenset(labels))
         result[filter_id] = labels
     return result
-
-
-def _parse_labels(filter_id: str) -> Labels | None:
-    """Return the labels that an id consists of; None if it is no list of labels or takes names of ours."""
-    labels: dict[str, str] = {}
-    position = 0
-    while position < len(filter_id) or not labels:
-        match = LABEL.match(filter_id, position)
-        # Names that begin with two underscores are Prometheus' own.
-        if match is None or match[1] in labels or match[1] in OUR_LABELS or match[1].startswith("__"):
-            return None
-        labels[match[1]] = re.sub(r"\\.", lambda escape: UNESCAPES[escape[0]], match[2])
-        position = match.end()
-    return tuple((name, text) for name, text in labels.items() if text) or None

@@ -42,8 +42,8 @@ def format_respondd_compact(snapshot: Snapshot, mesh: Iterable[str] | None = Non
     array is `[packets in, bytes in, packets out, bytes out]`, with a third pair where the direction is
     unknown; pairs of zeros at its end are cut, and a filter without any packet is absent.
 
-    Gluon's 580 filters on six interfaces: 340 kB become 121 kB if every filter matched on every interface, 290
-    become 20 kB if one in ten did (7 kB after deflate, which Gluon's respondd applies).
+    Gluon's 580 filters on six interfaces: 340 kB become 121 kB if every filter matched on every interface,
+    290 kB become 20 kB if one in ten did (7 kB after deflate, which respondd applies).
     """
 
     def insert(filters: dict[str, Any], count: Count) -> None:

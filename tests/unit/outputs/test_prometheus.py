@@ -63,7 +63,7 @@ def test_missed_frames_are_a_counter_by_reason_and_0_is_said_too() -> None:
     ("name", "labels"),
     [
         ('type="arp",subtype="request"', {"type": "arp", "subtype": "request"}),
-        ('type="arp" , subtype = "request"', {"type": "arp", "subtype": "request"}),
+        ('type="arp" , subtype="request"', {"type": "arp", "subtype": "request"}),
         (r'a="quote \" backslash \\ newline \n"', {"a": 'quote " backslash \\ newline \n'}),
         ('a="b",', {"a": "b"}),
         ('a="colon:comma,brace}",b="é"', {"a": "colon:comma,brace}", "b": "é"}),
@@ -86,7 +86,8 @@ def test_an_id_that_is_a_list_of_labels_becomes_these_labels(name: str, labels: 
         ',type="arp"',
         '1type="arp"',
         'ty-pe="arp"',
-        r'type="\d"',
+        r'type="\"',
+        '%type="arp"',
         'a="b",a="c"',
         'interface="eth0"',
         'direction="in",type="arp"',
