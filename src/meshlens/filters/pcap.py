@@ -45,7 +45,8 @@ def compile_cbpf(
     refuse_unknown_names(expression)
     cypcap = _cypcap()
     try:
-        program = _handle(link_type, snaplen).compile(expression, optimize, cypcap.NETMASK_UNKNOWN)
+        with cypcap.open_dead(link_type, snaplen) as handle:
+            program = handle.compile(expression, optimize, cypcap.NETMASK_UNKNOWN)
     except cypcap.Error as error:
         reason = str(error.args[-1])
         if reason == "expression rejects all packets":
@@ -67,14 +68,6 @@ def _cypcap() -> Any:
     import cypcap
 
     return cypcap
-
-
-@lru_cache(maxsize=16)
-def _handle(link_type: int, snaplen: int) -> Any:
-    try:
-        return _cypcap().open_dead(link_type, snaplen)
-    except ValueError:
-        raise FilterError(f"libpcap has no link type {link_type}") from None
 
 
 @lru_cache(maxsize=4096)

@@ -125,7 +125,7 @@ class _Rewriter:
         return Chain(operands[0][1], tuple(operands[1:])), scope
 
     def batadv(self, primitive: Primitive, scope: _Inner | None) -> tuple[Node, _Inner | None]:
-        """The test of the outer header. Naming no type, it leaves the scope as it is."""
+        """The test of the outer header. Only a type that carries a frame opens a scope."""
         self.outer.forbid_after(("mpls", "pppoes", "geneve"), primitive)
         version, packet_type = _batadv_arguments(primitive)
         vlan_depth = len(self.outer.shifts)
@@ -137,9 +137,9 @@ class _Rewriter:
             return Primitive(("batadv",), f"({test} and ether[{header + 1}] = {version})"), scope
         both = packet_type << 8 | version
         known = find_type(version, packet_type)
-        carries_frame = known is not None and known.inner is not None
-        inner = _Inner(version=version, type=packet_type, vlan_depth=vlan_depth) if carries_frame else None
-        return Primitive(("batadv",), f"({test} and ether[{header}:2] = {both:#06x})"), inner
+        if known is not None and known.inner is not None:
+            scope = _Inner(version=version, type=packet_type, vlan_depth=vlan_depth)
+        return Primitive(("batadv",), f"({test} and ether[{header}:2] = {both:#06x})"), scope
 
     def cut(self, node: Node, scope: _Inner) -> Node:
         """Put a marked load in the place of a piece about the inner frame."""

@@ -34,9 +34,11 @@ KEYWORDS = QUALIFIERS | PRIMITIVES | {"and", "or", "not", "mask"}
 _TOKEN = re.compile(
     r"""
     [\ \r\n\t]* (
-      (?:[0-9A-Fa-f]{1,2}[:-]){5} [0-9A-Fa-f]{1,2} (?![\w:])                    # MAC address
-    | (?:[0-9A-Fa-f]{1,4}:){7} [0-9A-Fa-f]{1,4}                                 # IPv6 address, in full
-    | (?:[0-9A-Fa-f]{1,4}:)* (?:[0-9A-Fa-f]{1,4})? :: [0-9A-Fa-f:.]*            # IPv6 address, shortened
+      (?= [0-9A-Fa-f]{0,4}[:-] ) (?:
+          (?:[0-9A-Fa-f]{1,2}[:-]){5} [0-9A-Fa-f]{1,2} (?![\w:])                # MAC address
+        | (?:[0-9A-Fa-f]{1,4}:){7} [0-9A-Fa-f]{1,4}                             # IPv6 address, in full
+        | (?:[0-9A-Fa-f]{1,4}:)* (?:[0-9A-Fa-f]{1,4})? :: [0-9A-Fa-f:.]*        # IPv6 address, shortened
+      )
     | [A-Za-z0-9] (?:[-_.A-Za-z0-9]*[.A-Za-z0-9])?       # word, number, IPv4 address, range of ports
     | \\ [^\ !()\n\t]+                                   # word that is no keyword here
     | \$ \w+                                             # $MAC, ARCnet address
