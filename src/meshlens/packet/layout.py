@@ -106,7 +106,7 @@ def header(name: str, **widths: int) -> Header:
 
 
 def _field(name: str, begin: int, width: int) -> Field:
-    """The field at bit `begin`; bits that share their bytes get the smallest aligned load that covers them."""
+    """The field at bit `begin`; bits that share bytes get the smallest aligned load that covers them."""
     first, end = begin // 8, -(-(begin + width) // 8)
     load_bytes = end - first
     if begin % 8 or width % 8:
