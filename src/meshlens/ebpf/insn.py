@@ -22,7 +22,9 @@ class Reg(int):
     __slots__ = ()
 
     def __repr__(self) -> str:
-        return f"r{int(self)}"
+        return f"R{int(self)}"
+
+    __str__ = int.__repr__
 
 
 R0, R1, R2, R3, R4, R5, R6, R7, R8, R9, R10 = map(Reg, range(11))

@@ -1,33 +1,34 @@
 """Programs: their specification (data) and the kernel's object."""
 
-import errno
+import contextlib
 import struct
 import sys
 from collections.abc import Mapping
 
 from meshlens.ebpf.assembler import Assembler, Code
-from meshlens.ebpf.constants import Command, ProgramType
+from meshlens.ebpf.btf import FUNC, TYPEDEF, kernel_type_id
+from meshlens.ebpf.constants import AttachType, ProgramType
+from meshlens.ebpf.disassembly import disassemble
 from meshlens.ebpf.handle import Handle
 from meshlens.ebpf.info import ProgramInfo, program_info
 from meshlens.ebpf.insn import Insn, encode
+from meshlens.ebpf.loading import Load
 from meshlens.ebpf.maps import Map, MapSpec
-from meshlens.ebpf.memlock import with_memlock
-from meshlens.ebpf.names import kernel_name
-from meshlens.ebpf.syscall import bpf, pointer, translate
 from meshlens.ebpf.testrun import TestRun, run_program
-from meshlens.ebpf.verifier import VerifierError
 from meshlens.errors import UsageError
 
 __all__ = ["Program", "ProgramSpec"]
 
-_LOG_BYTES_FIRST, _LOG_BYTES_MAX = 1 << 20, 1 << 28
+# What a tracing program names in BTF: the tracepoint's prototype, or the function itself.
+_BTF_NAMES = {AttachType.TRACE_RAW_TP: ("btf_trace_", TYPEDEF), AttachType.TRACE_FENTRY: ("", FUNC)}
 
 
 class ProgramSpec:
-    """What a program is to be: instructions, the maps they name, and where it may be attached.
+    """What a program is to be: instructions, the maps they name, what it may be attached to.
 
     Two specifications are equal when they would give the kernel the same program. `maps` are the maps the
-    instructions refer to by name; load() creates those it is not given.
+    instructions refer to by name; load() creates those it is not given. `attach_to` is the kernel's name of
+    the tracepoint a tracing program is for; `flags` are BPF_F_* of the load.
     """
 
     def __init__(
@@ -38,14 +39,18 @@ class ProgramSpec:
         *,
         maps: Mapping[str, MapSpec] | None = None,
         license: str = "Dual MIT/GPL",
-        expected_attach_type: int = 0,
+        expected_attach_type: AttachType | None = None,
+        attach_to: str | None = None,
+        flags: int = 0,
     ) -> None:
         self.name = name
         self.type = type
         self.code = code.assemble() if isinstance(code, Assembler) else code
         self.maps = dict(maps or {})
         self.license = license
-        self.expected_attach_type = expected_attach_type
+        self.expected_attach_type = AttachType(0) if expected_attach_type is None else expected_attach_type
+        self.attach_to = attach_to
+        self.flags = flags
         for slot, referred in self.code.map_refs:
             if referred not in self.maps:
                 raise UsageError(f"program {name!r}, instruction {slot}: no map {referred!r} among its maps")
@@ -59,45 +64,45 @@ class ProgramSpec:
         """The instructions as a kernel of the program's byte order takes them."""
         return encode(self.code.insns, self.code.byteorder)
 
+    def disassemble(self) -> str:
+        """The program as text, with the names of blocks and maps."""
+        return disassemble(self.code)
+
     def load(self, maps: Mapping[str, Map] | None = None) -> "Program":
-        """Gives it to the kernel. Raises VerifierError, PermissionDenied, NotSupported or BpfError."""
+        """Gives it to the kernel; creates the maps that are not given, and drops them again if it is refused.
+
+        Raises VerifierError, PermissionDenied, NotSupported or BpfError.
+        """
         if self.code.byteorder != sys.byteorder:
             raise UsageError(f"program {self.name!r} is for a {self.code.byteorder}-endian kernel")
-        used = {name: (maps or {}).get(name) or spec.create() for name, spec in self.maps.items()}
+        with contextlib.ExitStack() as created:
+            used = dict(maps or {})
+            for name in [name for name in self.maps if name not in used]:
+                used[name] = created.enter_context(self.maps[name].create())
+            program = Program(self._load(used), used, self)
+            created.pop_all()
+        return program
+
+    def _load(self, maps: Mapping[str, Map]) -> int:
         insns = bytearray(self.encode())
         for slot, name in self.code.map_refs:
-            struct.pack_into("=i", insns, slot * 8 + 4, used[name].fileno())
-        try:
-            fd = with_memlock(lambda: self._load(insns, None))
-        except OSError as error:
-            raise self._refusal(error, insns) from error
-        return Program(fd, used, self)
-
-    def _load(self, insns: bytearray, log: bytearray | None) -> int:
-        licence = bytearray(self.license.encode() + b"\0")
-        attributes = bytearray(struct.pack(
-            "=IIQQIIQII16sII", self.type, len(insns) // 8, pointer(insns), pointer(licence),
-            1 if log else 0, len(log or b""), pointer(log) if log else 0, 0, 0, kernel_name(self.name), 0,
+            struct.pack_into("=i", insns, slot * 8 + 4, maps[name].fileno())
+        request = Load(
+            self.name,
+            self.type,
+            insns,
+            self.license,
+            self.flags,
             self.expected_attach_type,
-        ))  # fmt: skip
-        return bpf(Command.PROG_LOAD, attributes)
+            self._attach_btf_id(),
+        )
+        return request.load(self.code)
 
-    def _refusal(self, error: OSError, insns: bytearray) -> Exception:
-        """Asks again for the verifier's log, which the first try does without: it costs time."""
-        size = _LOG_BYTES_FIRST
-        while size <= _LOG_BYTES_MAX:
-            log = bytearray(size)
-            try:
-                self._load(insns, log)
-            except OSError as again:
-                if again.errno == errno.ENOSPC:
-                    size *= 8
-                    continue
-            text = log.split(b"\0", 1)[0].decode(errors="replace")
-            if text:
-                return VerifierError(f"program {self.name!r} refused: {text.splitlines()[-1]}", text)
-            break
-        return translate(error, f"load program {self.name!r}")
+    def _attach_btf_id(self) -> int:
+        if self.attach_to is None:
+            return 0
+        prefix, kind = _BTF_NAMES[self.expected_attach_type]
+        return kernel_type_id(prefix + self.attach_to, kind)
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, ProgramSpec):

@@ -6,6 +6,7 @@ import os
 import struct
 from functools import cache
 
+from meshlens.ebpf.capabilities import has_capability
 from meshlens.ebpf.constants import Command
 from meshlens.errors import MeshlensError, NotSupported, PermissionDenied
 
@@ -70,14 +71,17 @@ def translate(error: OSError, doing: str) -> MeshlensError:
     """The error to raise when `doing` (as in "create map counters") ended in `error`."""
     number = error.errno or 0
     if number in (errno.EPERM, errno.EACCES):
-        return PermissionDenied(f"cannot {doing}: permission denied; run as root or with {_needed()}")
+        return PermissionDenied(f"cannot {doing}: permission denied; {_needed()}")
     if number in (errno.ENOSYS, errno.EOPNOTSUPP, _ENOTSUPP):
         return NotSupported(f"cannot {doing}: not supported by this kernel")
     return BpfError(f"cannot {doing}: {_strerror(number)}", number)
 
 
 def _needed() -> str:
-    return "CAP_BPF, CAP_NET_ADMIN and CAP_PERFMON"
+    missing = [name for name in ("bpf", "net_admin", "perfmon") if not has_capability(name)]
+    if missing and not has_capability("sys_admin"):
+        return f"run as root, or with {', '.join('CAP_' + name.upper() for name in missing)}"
+    return "even root may not do that here (a container, kernel lockdown, or what the program asks for)"
 
 
 def _strerror(number: int) -> str:
