@@ -9,6 +9,7 @@ from meshlens.probes.snapshot import Count, Snapshot
 
 if TYPE_CHECKING:
     from rich.console import Group
+    from rich.table import Table
 
 __all__ = ["build_table", "format_table", "human"]
 
@@ -65,33 +66,27 @@ def build_table(
     """
     from rich.cells import cell_len  # rich takes 60 ms that only a table is worth
     from rich.console import Group
-    from rich.table import Table
     from rich.text import Text
 
     sums = _sum(snapshot, helpers=helpers)
     before = _sum(previous, helpers=helpers) if previous else {}
     seconds = (snapshot.time_ns - previous.time_ns) / 1e9 if previous else 0.0
-    names = sorted(sums, key=lambda name: -sums[name].bytes)[:rows]
-    pairs = [(sums[name], before.get(name, Sum())) for name in names]
+    shown = dict(sorted(sums.items(), key=lambda item: -item[1].bytes)[:rows])
+    pairs = [(now, before.get(name, Sum())) for name, now in shown.items()]
+    heading = "filter"
     if columns:
+        heading += ", packets/s" if seconds > 0 else ", packets"
         made = _interface_columns(pairs, seconds, width)
     else:
-        all_bytes = sum(entry.bytes for entry in sums.values())
+        all_bytes = sum(each.bytes for each in sums.values())
         made = _sum_columns(pairs, seconds, all_bytes, str if exact else human)
         if sum(column.width for column in made) > width - NAME_MIN_WIDTH:
             made = _sum_columns(pairs, seconds, all_bytes, human)
-
-    heading = "filter" if not columns else "filter, packets/s" if seconds > 0 else "filter, packets"
+    foot = f"{len(shown)} of {len(sums)} filters · {_missed(snapshot)}"
+    # As wide as the longest name of all, so that nothing moves when other filters come to be shown.
+    name_width = max(cell_len(_printable(text)) for text in (heading, *sums))
     room = width - sum(column.width for column in made)
-    name_width = min(max(room, 1), max(cell_len(_printable(text)) for text in (heading, *sums)))
-    table = Table(box=None, padding=(0, GAP, 0, 0), pad_edge=False)
-    table.add_column(heading, width=name_width, no_wrap=True)
-    for column in made:
-        table.add_column(column.heading, justify="right", no_wrap=True, width=column.width - GAP)
-    for index, name in enumerate(names):
-        style = None if sums[name].packets else "dim"
-        table.add_row(Text(_elide(name, name_width)), *(column.cells[index] for column in made), style=style)
-    return Group(table, Text(f"{len(names)} of {len(sums)} filters · {_missed(snapshot)}"))
+    return Group(_grid(heading, shown, made, max(1, min(name_width, room))), Text(foot))
 
 
 def format_table(
@@ -177,6 +172,21 @@ def _interface_columns(pairs: list[tuple[Sum, Sum]], seconds: float, width: int)
     shown = [made[interface] for interface in packets if interface in made]
     rest = [interface for interface in packets if interface not in made]
     return [*shown, column(f"{len(rest)} more", rest)] if rest else shown
+
+
+def _grid(heading: str, shown: dict[str, Sum], made: list[Column], name_width: int) -> "Table":
+    """Names on the left, cut to `name_width`; filters without packets are dim."""
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=None, padding=(0, GAP, 0, 0), pad_edge=False)
+    table.add_column(heading, width=name_width, no_wrap=True)
+    for column in made:
+        table.add_column(column.heading, justify="right", no_wrap=True, width=column.width - GAP)
+    for index, (name, now) in enumerate(shown.items()):
+        cells = (column.cells[index] for column in made)
+        table.add_row(Text(_elide(name, name_width)), *cells, style=None if now.packets else "dim")
+    return table
 
 
 def _rate(now: int, before: int, seconds: float) -> str:

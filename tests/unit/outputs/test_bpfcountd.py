@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 
 from meshlens.errors import MeshlensError, UsageError
 from meshlens.outputs.bpfcountd import format_bpfcountd, serve_bpfcountd
@@ -34,6 +34,7 @@ def test_losses_follow_as_helper_lines_only_if_there_are_any() -> None:
     assert format_bpfcountd(snapshot) == format_bpfcountd(SMALL) + "%missed:map full:0:3\n"
 
 
+@settings(deadline=None)
 @given(snapshots())
 def test_splitting_at_the_last_two_colons_gives_every_id_and_its_sums_back(snapshot: Snapshot) -> None:
     sums: dict[str, list[int]] = {}

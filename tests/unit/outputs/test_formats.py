@@ -1,4 +1,4 @@
-from hypothesis import given
+from hypothesis import given, settings
 
 from meshlens.outputs import FORMATS
 from meshlens.probes.snapshot import Snapshot
@@ -9,6 +9,7 @@ def test_the_formats_are_the_documented_ones() -> None:
     assert list(FORMATS) == ["table", "json", "bpfcountd", "prometheus", "respondd", "respondd-compact"]
 
 
+@settings(deadline=None)
 @given(snapshots())
 def test_every_format_takes_any_snapshot_and_returns_whole_lines(snapshot: Snapshot) -> None:
     for name, formatter in FORMATS.items():

@@ -1,7 +1,7 @@
 import json
 from typing import Any
 
-from hypothesis import given
+from hypothesis import given, settings
 
 from meshlens.outputs.jsonlines import format_jsonlines
 from meshlens.probes.snapshot import Count, Snapshot
@@ -26,6 +26,7 @@ def test_the_last_object_tells_what_was_missed_and_why() -> None:
     assert parse(format_jsonlines(Snapshot(0, ()))) == [{"missed": 0, "reasons": {}}]
 
 
+@settings(deadline=None)
 @given(snapshots())
 def test_every_snapshot_reads_back_as_it_was(snapshot: Snapshot) -> None:
     text = format_jsonlines(snapshot)

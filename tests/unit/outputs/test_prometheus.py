@@ -7,7 +7,7 @@ from http.client import HTTPConnection
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from prometheus_client.parser import text_string_to_metric_families
 from prometheus_client.samples import Sample
@@ -109,6 +109,7 @@ def test_ids_that_say_the_same_do_not_share_a_series() -> None:
     assert len(series) == len(names)
 
 
+@settings(deadline=None)
 @given(snapshots(st.one_of(HOSTILE_IDS, st.from_regex(r'[ab]="[12\\]{0,2}",?([bc]="1")?', fullmatch=True))))
 def test_every_number_of_every_snapshot_is_read_back_and_no_series_twice(snapshot: Snapshot) -> None:
     samples = parse(format_prometheus(snapshot))

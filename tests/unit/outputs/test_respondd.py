@@ -3,7 +3,7 @@ import random
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 
 from meshlens.outputs.respondd import (
     _enslaved_to_batadv,
@@ -82,6 +82,7 @@ def test_helper_filters_are_left_out_and_missed_frames_told(form: Any) -> None:
     assert answer["mcast_missed"] == {"map full": 2}
 
 
+@settings(deadline=None)
 @given(snapshots())
 def test_both_forms_tell_every_number_of_every_snapshot(snapshot: Snapshot) -> None:
     full = traffic(format_respondd(snapshot, mesh=["mesh*"]))["mcast"]

@@ -71,7 +71,7 @@ def test_interfaces_that_do_not_fit_are_one_column_and_none_is_lost() -> None:
 
 @pytest.mark.parametrize("columns", [False, True])
 @pytest.mark.parametrize("width", [60, 80, 120])
-@settings(max_examples=30)
+@settings(max_examples=30, deadline=None)
 @given(snapshot=snapshots(), helpers=st.booleans())
 def test_no_line_is_wider_than_asked_for_whatever_the_names(
     columns: bool, width: int, snapshot: Snapshot, helpers: bool
@@ -159,6 +159,7 @@ def test_human_keeps_three_digits(value: float, text: str) -> None:
     assert human(value) == text
 
 
+@settings(deadline=None)
 @given(st.floats(0, 9.99e20) | st.integers(0, 10**20))
 def test_human_is_at_most_five_wide_and_within_a_hundredth(value: float) -> None:
     text = human(value)
