@@ -25,7 +25,8 @@ def run_program(fd: int, data: bytes, ctx: bytes | None = None, repeat: int = 1,
     """Runs the program behind `fd` on `data` (at least 14 bytes for packet programs) `repeat` times.
 
     `ctx` is a struct __sk_buff or xdp_md in host byte order; the kernel takes only some of its fields
-    (net/bpf/test_run.c). Raises NotSupported, PermissionDenied or BpfError.
+    (net/bpf/test_run.c). A socket filter sees the data without its first 14 bytes here.
+    Raises NotSupported, PermissionDenied or BpfError.
     """
     data_in, data_out = bytearray(data), bytearray(len(data) + _GROWTH_BYTES)
     ctx_in = bytearray(ctx or b"")

@@ -34,6 +34,8 @@ _HINTS: tuple[tuple[str, str], ...] = (
      "the register holds a number or another kind of pointer: check what it was loaded from"),
     ("stack.*off|stack size|stack of",
      "a program's stack is 512 bytes, from R10-512 to R10-1"),
+    ("sequence of .* jumps",
+     "a path may leave 8192 conditional jumps undecided: make long chains of tests a tree"),
     ("too large|too complex|too many",
      "the verifier gave up on the number of paths: let paths join, or split the program"),
     ("[Uu]nreleased reference|reference.*leak",

@@ -23,30 +23,33 @@ from meshlens.ebpf import (
 
 EXPECTED = """\
 ; look up
-     0: r2 = r10
-     1: r2 += -4
-     2: r1 = map[hits]
-     4: call bpf_map_lookup_elem#1
-     5: if r0 == 0x0 goto 10
+     0: *(u32 *)(r10 -4) = 0
+     1: r2 = r10
+     2: r2 += -4
+     3: r1 = map[hits]
+     5: call bpf_map_lookup_elem#1
+     6: if r0 == 0x0 goto 11
 ; count
-     6: w1 = 1
-     7: lock *(u64 *)(r0 +8) += r1
-     8: r3 = map_value[total] +16
+     7: w1 = 1
+     8: lock *(u64 *)(r0 +8) += r1
+     9: r3 = map_value[total] +16
 ; leave
-    10: r0 = 0xffffffff00000001
-    12: r0 = be16 r0
-    13: w0 ^= w1
-    14: r0 = -r0
-    15: *(u8 *)(r10 -1) = 7
-    16: if w0 s< 0xffffffff goto 18
-    17: goto 18
-    18: exit
+    11: r0 = 0xffffffff00000001
+    13: r0 = be16 r0
+    14: w0 ^= w0
+    15: r0 = -r0
+    16: *(u8 *)(r10 -1) = 7
+    17: if w0 s< 0xffffffff goto 19
+    18: goto 19
+    19: r0 = *(u8 *)(r10 -1)
+    20: exit
 """
 
 
 def program(byteorder: ByteOrder) -> ProgramSpec:
     a = Asm(byteorder)
     a.block("look up")
+    a.store(R10, -4, 0, 4)
     a.mov(R2, R10)
     a.alu("+=", R2, -4)
     a.map_fd(R1, "hits")
@@ -60,12 +63,13 @@ def program(byteorder: ByteOrder) -> ProgramSpec:
     a.label("leave")
     a.ld_imm64(R0, 0xFFFFFFFF_00000001)
     a.to_be(R0, 16)
-    a.alu32("^=", R0, R1)
+    a.alu32("^=", R0, R0)
     a.neg(R0)
     a.store(R10, -1, 7, 1)
     a.jump32_if(R0, "s<", -1, "end")
     a.jump("end")
     a.label("end")
+    a.load(R0, R10, -1, 1)
     a.exit()
     maps = {name: MapSpec(name, MapType.ARRAY, 4, 24, 1) for name in ("hits", "total")}
     return ProgramSpec("sample", ProgramType.XDP, a, maps=maps)
