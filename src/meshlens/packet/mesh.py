@@ -16,7 +16,7 @@ from meshlens.packet.craft import BROADCAST, mac, tag
 from meshlens.packet.craft_batadv import batadv, batadv_frame, fragments, tvlv
 from meshlens.packet.mesh_clients import OVERHEAD_KINDS
 from meshlens.packet.mesh_payload import PAYLOAD_KINDS
-from meshlens.packet.mesh_routing import ROUTING_KINDS
+from meshlens.packet.mesh_routing import ROUTING_KINDS, TAIL_FRAGMENTS
 from meshlens.packet.mesh_world import Build, Kind, World
 
 __all__ = ["MeshFrame", "overhead_mix", "payload_mix"]
@@ -61,7 +61,8 @@ def payload_mix(
     seed: int = 1,
 ) -> list[MeshFrame]:
     """`count` frames of TCP, UDP and DNS in batman-adv unicast, fragmented and plain; else as above."""
-    return _draw([*_carried(PAYLOAD_KINDS, version, inner_vlans)], count, vlans, seed)
+    kinds = [TAIL_FRAGMENTS[version], *_carried(PAYLOAD_KINDS, version, inner_vlans)]
+    return _draw(kinds, count, vlans, seed)
 
 
 def _draw(kinds: Sequence[Kind], count: int, vlans: Sequence[int], seed: int) -> list[MeshFrame]:

@@ -1,10 +1,11 @@
 """What the nodes of a made-up mesh send to each other: batman-adv packets without an inner frame."""
 
+from meshlens.packet.batadv import VERSIONS
 from meshlens.packet.craft import BROADCAST, ETHERTYPE_IPV4, ethernet, mac
 from meshlens.packet.craft_batadv import batadv, batadv_frame, fragments, tvlv
 from meshlens.packet.mesh_world import Build, Client, Kind, World
 
-__all__ = ["ROUTING_KINDS"]
+__all__ = ["ROUTING_KINDS", "TAIL_FRAGMENTS"]
 
 _TVLV_GW, _TVLV_DAT, _TVLV_TT, _TVLV_MCAST = 1, 2, 4, 6
 _MOST_AGGREGATED = 5
@@ -148,6 +149,7 @@ def _roam_adv(world: World, client: Client) -> bytes:
     return batadv_frame(world.node(), world.node(), batadv(14, "roam_adv", b"", **fields))
 
 
+TAIL_FRAGMENTS = {version: Kind("unicast_frag", 2, _tail(version)) for version in VERSIONS}
 ROUTING_KINDS: dict[int, tuple[Kind, ...]] = {
     14: (
         Kind("iv_ogm", 60, _iv_ogm_14),
@@ -156,7 +158,7 @@ ROUTING_KINDS: dict[int, tuple[Kind, ...]] = {
         Kind("tt_query", 2, _tt_query),
         Kind("roam_adv", 1, _roam_adv),
         Kind("coded", 1, _coded(14)),
-        Kind("unicast_frag", 1, _tail(14)),
+        TAIL_FRAGMENTS[14],
     ),
     15: (
         Kind("iv_ogm", 40, _iv_ogm_15),
@@ -165,6 +167,6 @@ ROUTING_KINDS: dict[int, tuple[Kind, ...]] = {
         Kind("icmp", 1, _icmp(15)),
         Kind("unicast_tvlv", 2, _unicast_tvlv),
         Kind("coded", 1, _coded(15)),
-        Kind("unicast_frag", 1, _tail(15)),
+        TAIL_FRAGMENTS[15],
     ),
 }
