@@ -11,7 +11,7 @@ import cypcap
 import pytest
 
 from meshlens.packet.capture import CapturedFrame, CaptureError, read_capture, write_pcap
-from tests.data import captures, collections
+from tests.data import captures, collections, needs_data
 from tests.unit.packet.capture_files import (
     block,
     enhanced,
@@ -338,7 +338,7 @@ def libpcaps(path: Path) -> tuple[list[tuple[bytes, int, int, int]], bool]:
     return frames, False
 
 
-@pytest.mark.parametrize("collection", collections())
+@pytest.mark.parametrize("collection", collections() or [pytest.param("all", marks=needs_data)])
 def test_every_real_capture_file_is_read_as_libpcap_reads_it(collection: str) -> None:
     compared = 0
     for path in captures(collection):

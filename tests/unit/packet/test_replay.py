@@ -68,12 +68,10 @@ def test_a_rate_is_kept() -> None:
 @pytest.mark.root
 @needs_namespace
 def test_a_frame_that_cannot_go_is_named() -> None:
-    script = (
-        RECEIVE
-        + "\ntry:\n    replay('left', [frames[0], bytes(1547)])\nexcept ReplayError as error:\n    print(error)"
-    )
+    attempt = "try: replay('left', [frames[0], bytes(1547)])\nexcept ReplayError as error: print(error)"
+    script = f"{RECEIVE}\n{attempt}"
     assert "left: frame 1 of 1547 bytes: longer than the interface's MTU allows" in in_namespace(script)
-    script = script.replace("\ntry:", "\nimport os; os.system('ip link set left down')\ntry:")
+    script = f"{RECEIVE}\nimport os; os.system('ip link set left down')\n{attempt}"
     assert "bytes: the interface is down" in in_namespace(script)
 
 
