@@ -19,6 +19,7 @@ from meshlens.ebpf.constants import (
     MapType,
     ProgramType,
 )
+from meshlens.ebpf.contexts import Skb, Xdp, pack_context, unpack_context
 from meshlens.ebpf.cpus import possible_cpus
 from meshlens.ebpf.helpers import Helper
 from meshlens.ebpf.info import MapInfo, ProgramInfo
@@ -42,7 +43,7 @@ from meshlens.ebpf.insn import (
 )
 from meshlens.ebpf.maps import Map, MapSpec
 from meshlens.ebpf.program import Program, ProgramSpec
-from meshlens.ebpf.structured import Asm
+from meshlens.ebpf.structured import Asm, Slot
 from meshlens.ebpf.syscall import BpfError
 from meshlens.ebpf.testrun import TestRun
 from meshlens.ebpf.verifier import VerifierError
@@ -85,9 +86,14 @@ __all__ = [
     "ProgramSpec",
     "ProgramType",
     "Reg",
+    "Skb",
+    "Slot",
     "TestRun",
     "VerifierError",
+    "Xdp",
     "decode",
     "encode",
+    "pack_context",
     "possible_cpus",
+    "unpack_context",
 ]
