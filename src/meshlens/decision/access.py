@@ -30,7 +30,7 @@ _BUFFER_BYTES: Final = 512
 _TAG_OFFSET: Final = 12
 _TAG_BYTES: Final = 4
 
-# Stack slots below R10. Expressions spill from -64 down, the caller's own slots are above.
+# Stack slots below R10. The caller's own go from -32 to -80, those of expressions follow (codegen).
 _START: Final = -8  # buffered: where the current bytes begin in the skb; a tag in metadata counts as -4
 _KEY: Final = -16
 _LOADED: Final = -24
@@ -115,18 +115,26 @@ class DirectAccess:
     """Packet memory between R8 and R7.
 
     `fields` is the layout of the context; `direction` 0 in, 1 out. A skb goes to `elsewhere` if its bytes
-    must be looked for elsewhere; None for XDP, where all bytes are here. `lost` is where no frame ever goes:
-    the verifier wants a check that the graph has made already.
+    must be looked for elsewhere; None for XDP, where all bytes are here. It goes there when bytes are
+    missed, to begin again; or at once if it may not `restart`, because marks have counted it already. `lost`
+    is where no frame ever goes: the verifier wants a check that the graph has made already.
     """
 
     keeps_index = True
     longest = _MAX_PACKET_OFFSET
 
     def __init__(
-        self, asm: Asm, fields: Fields, direction: int, *, elsewhere: Label | None, lost: Label
+        self,
+        asm: Asm,
+        fields: Fields,
+        direction: int,
+        *,
+        elsewhere: Label | None,
+        lost: Label,
+        restart: bool = True,
     ) -> None:
         self.asm, self.fields, self.direction = asm, fields, direction
-        self.elsewhere, self.lost = elsewhere, lost
+        self.elsewhere, self.lost, self.restart = elsewhere, lost, restart
         self.stubs: dict[Label, Label] = {}
 
     def begin(self) -> None:
@@ -137,10 +145,12 @@ class DirectAccess:
             return
         load_field(asm, R1, R6, self.fields, "vlan_present")
         asm.jump_if(R1, "!=", 0, self.elsewhere)
+        if not self.restart:
+            self._tell_short_from_elsewhere(self.elsewhere)
 
     def room(self, index: Expr | None, size: int, no: Label) -> None:
         asm = self.asm
-        if self.elsewhere is not None:
+        if self.elsewhere is not None and self.restart:
             no = self.stubs.setdefault(no, asm.new_label())
         start = R8
         if index is not None:

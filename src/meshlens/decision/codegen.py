@@ -5,40 +5,64 @@ evaluates its expression once and finds the interval by binary search. A leaf pu
 goes to `count`, with the first slot of its row in R9; a class that no filter wants goes to `done`.
 """
 
-from typing import Final
+from typing import Final, NamedTuple, Protocol
 
 from meshlens.decision.access import Access, Label
 from meshlens.decision.expr import Alu, Compare, Const, Entry, Expr, Length, Load, Meta, Room, leaves
-from meshlens.decision.graph import Enter, Leaf, Mark, Node, Switch, topological
+from meshlens.decision.graph import Enter, Leaf, Mark, Node, Switch, successors, topological
 from meshlens.decision.merge import DecisionGraph
 from meshlens.ebpf import R0, R1, R2, R9, R10, Asm
 
-__all__ = ["emit_graph"]
+__all__ = ["Counting", "GraphLabels", "emit_graph"]
 
-_SPILL: Final = -64
+_SPILL: Final = -88
 #: Up to this many single values are compared one after another; more are searched.
 _CHAIN: Final = 3
+
+
+class GraphLabels(NamedTuple):
+    """Where a graph's code leads: leaves to `count`, frames of no interest to `done`.
+
+    The graph's slots are numbered from `first_slot`.
+    """
+
+    first_slot: int
+    count: Label
+    done: Label
+
+
+class Counting(Protocol):
+    """How a graph with marks counts on the way; both may use R0 to R4."""
+
+    def row(self) -> None:
+        """R9 is the first of the slots that marks count from now on."""
+
+    def mark(self, slots: tuple[int, ...], once: tuple[int, ...]) -> None:
+        """Count the frame in `slots`, and in `once` unless it has been there; see graph.Mark."""
+
 
 #: What a bounds test leaves behind: the index it was about, and the bytes known to be there.
 Checked = tuple[Expr, int] | None
 
 
 def emit_graph(
-    asm: Asm, graph: DecisionGraph, access: Access, *, first_slot: int, count: Label, done: Label
+    asm: Asm, graph: DecisionGraph, access: Access, labels: GraphLabels, counting: Counting
 ) -> None:
-    """Append the decision to `asm`; the graph's slots are numbered from `first_slot`."""
+    """Append the decision to `asm`."""
     access.begin()
-    asm.mov(R9, first_slot)
-    _Emitter(asm, graph, access, first_slot, count, done).emit()
+    asm.mov(R9, labels.first_slot)
+    if graph.marks:
+        counting.row()
+    _Emitter(asm, graph, access, labels, counting).emit()
 
 
 class _Emitter:
     def __init__(
-        self, asm: Asm, graph: DecisionGraph, access: Access, first_slot: int, count: Label, done: Label
+        self, asm: Asm, graph: DecisionGraph, access: Access, labels: GraphLabels, counting: Counting
     ) -> None:
-        self.asm, self.graph, self.access = asm, graph, access
-        self.first_slot, self.count = first_slot, count
-        self.labels: dict[Node, Label] = {leaf: done for leaf in graph.unwanted_leaves()}
+        self.asm, self.graph, self.access, self.counting = asm, graph, access, counting
+        self.first_slot, self.count = labels.first_slot, labels.count
+        self.labels: dict[Node, Label] = dict.fromkeys(graph.unwanted_leaves(), labels.done)
         self.emitted: set[Node] = set(self.labels)
         self.checked = _checked(graph.outer) | (_checked(graph.inner) if graph.inner else {})
 
@@ -78,6 +102,8 @@ class _Emitter:
                 self.evaluate(offset)
                 self.access.enter(offset)
                 asm.mov(R9, self.first_slot + self.graph.row_slot(row))
+                if self.graph.marks:
+                    self.counting.row()
                 self.go(self.graph.inner, last=True)
             case Switch(Room(_, index), (size,), (short, enough)):
                 if size > self.access.longest:
@@ -91,8 +117,9 @@ class _Emitter:
                 asm.block(str(expr))
                 self.evaluate(expr, self.checked.get(node))
                 self.search(bounds, targets, last=True)
-            case Mark():
-                raise NotImplementedError
+            case Mark(slots, once, then):
+                self.counting.mark(slots, once)
+                self.go(then, last=True)
 
     def search(self, bounds: tuple[int, ...], targets: tuple[Node, ...], *, last: bool) -> None:
         """Go to the target of the interval that R0 falls into; see graph.Switch."""
@@ -181,16 +208,16 @@ def _checked(root: Node) -> dict[Node, Checked]:
     """
     known: dict[Node, Checked] = {root: None}
     for node in topological(root):
-        if not isinstance(node, Switch):
-            continue
-        for number, target in enumerate(node.targets):
+        for number, target in enumerate(successors(node)):
             after = _after(node, number, known[node])
             known[target] = _both(known[target], after) if target in known else after
     return known
 
 
-def _after(node: Switch, number: int, before: Checked) -> Checked:
+def _after(node: Node, number: int, before: Checked) -> Checked:
     """What is known behind branch `number` of `node`."""
+    if not isinstance(node, Switch):
+        return before
     if isinstance(node.expr, Room):
         if node.expr.index is None:
             return before

@@ -36,6 +36,9 @@ class Verdict(Enum):
     NO = "no"
     ABORT = "abort"
 
+    # Verdicts are keys everywhere; Enum would hash the name each time.
+    __hash__ = object.__hash__
+
 
 class Test:
     """`yes` where `lo <= expr <= hi`, else `no`.
@@ -157,19 +160,21 @@ def substitute(root: Diagram, replacements: Mapping[Expr, Diagram]) -> Diagram:
     stack = [root]
     while stack:
         node = stack[-1]
+        if node in memo:
+            stack.pop()
+            continue
         if isinstance(node, Verdict) or wanted.isdisjoint(node.support):
             memo[node] = node
-        missing = [] if node in memo else [child for child in (node.yes, node.no) if child not in memo]
+            continue
+        missing = [child for child in (node.yes, node.no) if child not in memo]
         if missing:
             stack += missing
             continue
-        if node not in memo:
-            yes, no = memo[node.yes], memo[node.no]
-            if node.expr in replacements:
-                memo[node] = graft(replacements[node.expr], match=yes, no=no)
-            else:
-                memo[node] = interval(node.expr, node.lo, node.hi, yes, no)
-        stack.pop()
+        yes, no = memo[node.yes], memo[node.no]
+        if node.expr in replacements:
+            memo[node] = graft(replacements[node.expr], match=yes, no=no)
+        else:
+            memo[node] = interval(node.expr, node.lo, node.hi, yes, no)
     return memo[root]
 
 

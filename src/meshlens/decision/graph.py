@@ -5,6 +5,7 @@ goes on in the inner part, which is the same for every place where an inner fram
 """
 
 from bisect import bisect_right
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 
@@ -41,15 +42,16 @@ class Enter:
     row: int
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Mark:
-    """Count the frame in each of `slots` that no earlier mark of this frame counted it in, then go on."""
+    """Count the frame on the way: in `slots`, and in those of `once` that have not counted this frame yet."""
 
     slots: tuple[int, ...]
+    once: tuple[int, ...]
     then: "Node"
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Switch:
     """Go to `targets[i]`, where `i` is how many of the ascending `bounds` the value of `expr` reaches."""
 
@@ -89,7 +91,7 @@ def successors(node: Node) -> tuple[Node, ...]:
     match node:
         case Switch(_, _, targets):
             return targets
-        case Mark(_, then):
+        case Mark(_, _, then):
             return (then,)
         case _:
             return ()
@@ -110,3 +112,23 @@ def topological(root: Node) -> list[Node]:
             stack.extend((after, False) for after in successors(node))
     order.reverse()
     return order
+
+
+def with_slots(
+    root: Node, slots: Callable[[tuple[int, ...]], tuple[tuple[int, ...], tuple[int, ...]]], end: Leaf
+) -> Node:
+    """A copy of the part that ends in `end`, and in which each mark's slots are what `slots` makes of them."""
+    copies: dict[Node, Node] = {}
+    for node in reversed(topological(root)):
+        match node:
+            case Mark(marked, _, then):
+                copies[node] = mark(*slots(marked), copies[then])
+            case Switch(expr, bounds, targets):
+                copies[node] = switch(
+                    expr, [(f, copies[t]) for f, t in zip((0, *bounds), targets, strict=True)]
+                )
+            case Leaf():
+                copies[node] = end
+            case Enter():
+                copies[node] = node
+    return copies[root]

@@ -73,19 +73,22 @@ def decide(diagram: Diagram, frame: Frame) -> Verdict:
     return diagram
 
 
-def classify(graph: DecisionGraph, frame: Frame, visit: Callable[[Node], None] = lambda node: None) -> int:
-    """The slot in which `graph` counts `frame`; `visit` sees every node on the way."""
-    node, first_slot = graph.outer, 0
+def classify(
+    graph: DecisionGraph, frame: Frame, visit: Callable[[Node], None] = lambda node: None
+) -> set[int]:
+    """The slots in which `graph` counts `frame`; `visit` sees every node on the way."""
+    node, first_slot, slots = graph.outer, 0, set[int]()
     while True:
         visit(node)
         match node:
             case Switch():
                 node = node.target(evaluate(node.expr, frame))
+            case Mark(marked, once, then):
+                slots.update(first_slot + slot for slot in (*marked, *once))
+                node = then
             case Enter(offset, row):
                 frame.inner_offset, first_slot = evaluate(offset, frame), graph.row_slot(row)
                 assert graph.inner is not None
                 node = graph.inner
             case Leaf(slot):
-                return first_slot + slot
-            case Mark(_, then):
-                node = then
+                return slots | {first_slot + slot}

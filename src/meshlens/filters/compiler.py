@@ -4,17 +4,17 @@ libpcap parses and compiles; we execute its instructions symbolically (`cbpf`), 
 stands inside batman-adv frames in their places, and merge all filters (`decision.merge`).
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache, cached_property
 
 from meshlens.decision.diagram import Diagram, Verdict, interval, of_empty_frame, substitute
 from meshlens.decision.expr import MAX_VALUE, Expr, Space, alu, const, entry, load, meta, room
 from meshlens.decision.interpret import Frame, classify
-from meshlens.decision.merge import Budget, DecisionGraph, merge
+from meshlens.decision.merge import DecisionGraph, merge
 from meshlens.filters.cbpf import diagram_of
 from meshlens.filters.lists import FilterDef, FilterList
-from meshlens.filters.pcap import compile_cbpf
+from meshlens.filters.pcap import DLT_EN10MB, FilterError, compile_cbpf
 from meshlens.filters.scope import Part, rewrite
 from meshlens.packet.batadv import (
     ETHERNET_HEADER_BYTES,
@@ -34,8 +34,8 @@ __all__ = ["CompiledList", "compile_list", "filter_diagram"]
 class CompiledList:
     """A filter list as decision graphs, which run one after another (mostly there is one).
 
-    Each frame is counted in one slot of every graph; slots are numbered through. `matches[slot]` are the
-    positions in `filters` of those that match such a frame.
+    Each frame is counted in one slot of every graph, or in several of one with marks; slots are numbered
+    through. `matches[slot]` are the positions in `filters` of those that match such a frame.
     """
 
     filters: tuple[FilterDef, ...]
@@ -69,25 +69,38 @@ class CompiledList:
         (0 in, 1 out) and `ifindex`.
         """
         frame = Frame(data, len(data) if wire_length is None else wire_length, meta)
-        return frozenset[int]().union(*(graph.matches[classify(graph, frame)] for graph in self.graphs))
+        return frozenset(
+            position
+            for graph in self.graphs
+            for slot in classify(graph, frame)
+            for position in graph.matches[slot]
+        )
 
 
-def compile_list(filters: FilterList, *, link_type: int = 1, helpers: bool = False) -> CompiledList:
+def compile_list(filters: FilterList, *, link_type: int = DLT_EN10MB, helpers: bool = False) -> CompiledList:
     """Compile the counted filters of a list; with `helpers` those marked by `%` as well.
 
     $MAC must have been replaced (FilterList.with_mac). Raises FilterError where a filter cannot be compiled.
     """
     counted = tuple(entry for entry in filters.filters if helpers or not entry.helper)
-    diagrams = [filter_diagram(entry.expression, link_type) for entry in counted]
-    return CompiledList(counted, (merge(diagrams),))
+    return CompiledList(counted, merge([_diagram_at(entry, link_type) for entry in counted]))
 
 
-def filter_diagram(expression: str, link_type: int = 1) -> Diagram:
+def _diagram_at(definition: FilterDef, link_type: int) -> Diagram:
+    try:
+        return filter_diagram(definition.expression, link_type)
+    except FilterError as error:
+        raise error.at(definition.where) from None
+
+
+def filter_diagram(expression: str, link_type: int = DLT_EN10MB) -> Diagram:
     """What one expression (references and $MAC already replaced) decides about a frame.
 
     Raises FilterError where libpcap or the scope rules refuse it.
     """
     rewritten = rewrite(expression)
+    if rewritten.parts and link_type != DLT_EN10MB:
+        raise FilterError("batadv is found in Ethernet frames only, not in those of this interface or file")
     outer = _libpcap_diagram(rewritten.text, link_type, Space.OUTER)
     parts = {meta(f"part{index}"): _inside(part) for index, part in enumerate(rewritten.parts)}
     return substitute(outer, parts) if parts else outer
@@ -100,7 +113,7 @@ def _libpcap_diagram(text: str, link_type: int, space: Space) -> Diagram:
 
 def _inside(part: Part) -> Diagram:
     """The diagram of a piece that speaks of the inner frame, from finding that frame on."""
-    inner = _libpcap_diagram(part.text, 1, Space.INNER)
+    inner = _libpcap_diagram(part.text, DLT_EN10MB, Space.INNER)
     packet_type = find_type(part.version, part.type)
     assert packet_type is not None
     header = ETHERNET_HEADER_BYTES + VLAN_TAG_BYTES * part.vlan_depth
