@@ -42,13 +42,15 @@ class Attachment:
         """What was counted so far. No system call."""
         return read_counters(self.counters, self.layout)
 
-    def close(self) -> None:
-        """Detach, and give back the program and its counters."""
+    def close(self) -> Totals:
+        """Detach, give back the program and its counters; returns what was counted in the end."""
         self.link.close()
-        self.program.close()
+        totals = self.read()
         self.counters.release()
-        for counters in self.program.maps.values():
-            counters.close()
+        self.program.close()
+        for each in self.program.maps.values():
+            each.close()
+        return totals
 
     def __enter__(self) -> Self:
         return self

@@ -1,25 +1,31 @@
 """The programs that count a list, made ready to be attached and read without the compiler.
 
 Compiling takes memory that a process which counts for months should not hold: graphs, libpcap, their modules.
-So it happens in a short-lived child, and what comes back is bytes.
+So it happens in a short-lived child, and what comes back is mostly bytes.
 """
 
+import os
 import pickle
-from collections.abc import Iterable
+import warnings
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, Literal
+from typing import TYPE_CHECKING, Final, Literal, NoReturn
 
+from meshlens.errors import MeshlensError, NotSupported, PermissionDenied, UsageError
 from meshlens.probes.readout import Layout
 from meshlens.probes.snapshot import Direction
 
 if TYPE_CHECKING:
     from meshlens.ebpf import ProgramSpec
     from meshlens.filters.compiler import CompiledList
+    from meshlens.filters.lists import FilterList
 
-__all__ = ["ATTACH_MODES", "AttachMode", "CounterPlan", "hook_of", "plan_counters"]
+__all__ = ["ATTACH_MODES", "AttachMode", "CounterPlan", "hook_of", "plan_counters", "plan_list"]
 
 AttachMode = Literal["auto", "tc", "xdp", "xdp-generic", "socket"]
 ATTACH_MODES: Final[tuple[AttachMode, ...]] = ("auto", "tc", "xdp", "xdp-generic", "socket")
+
+_BOTH: Final[tuple[Direction, ...]] = ("in", "out")
 
 
 @dataclass(frozen=True)
@@ -47,13 +53,81 @@ def hook_of(mode: AttachMode, direction: Direction) -> Literal["tc", "xdp", "soc
 
 
 def plan_counters(
-    compiled: "CompiledList", mode: AttachMode = "auto", directions: Iterable[Direction] = ("in", "out")
+    compiled: "CompiledList", mode: AttachMode = "auto", directions: Sequence[Direction] = _BOTH
 ) -> CounterPlan:
     """Make the programs that count a compiled list in `directions`."""
     from meshlens.probes.count_program import count_program
 
-    layout = Layout(
-        tuple(each.id for each in compiled.filters), tuple(tuple(sorted(each)) for each in compiled.matches)
-    )
     programs = {way: count_program(compiled, hook_of(mode, way), way) for way in directions}
-    return CounterPlan(mode, layout, {way: pickle.dumps(spec) for way, spec in programs.items()})
+    return CounterPlan(mode, Layout.of(compiled), {way: pickle.dumps(spec) for way, spec in programs.items()})
+
+
+def plan_list(
+    filters: "FilterList",
+    mode: AttachMode = "auto",
+    directions: Sequence[Direction] = _BOTH,
+    *,
+    mac: str = "",
+    link_type: int = 1,
+    helpers: bool = False,
+) -> CounterPlan:
+    """Compile a list in a child process and make its programs. `mac` takes the place of $MAC.
+
+    Raises FilterError's message as UsageError where a filter cannot be compiled.
+    """
+
+    def make() -> CounterPlan:
+        from meshlens.filters.compiler import compile_list
+
+        own = filters.with_mac(mac) if mac and filters.uses_mac else filters
+        return plan_counters(compile_list(own, link_type=link_type, helpers=helpers), mode, directions)
+
+    return _in_child(make)
+
+
+def _in_child(make: Callable[[], CounterPlan]) -> CounterPlan:
+    reader, writer = os.pipe()
+    with warnings.catch_warnings():
+        # Python 3.12 warns of threads that hold locks in the child. Ours only wait in accept(2).
+        warnings.simplefilter("ignore", DeprecationWarning)
+        pid = os.fork()
+    if not pid:
+        _answer(make, writer)
+    os.close(writer)
+    try:
+        with open(reader, "rb") as pipe:
+            answer = pipe.read()
+    finally:
+        _, status = os.waitpid(pid, 0)
+    if not answer:
+        raise MeshlensError(f"the filter compiler ended without an answer (wait status {status:#x})")
+    result = pickle.loads(answer)  # noqa: S301  (from our own child)
+    if isinstance(result, Exception):
+        raise result
+    assert isinstance(result, CounterPlan)
+    return result
+
+
+def _answer(make: Callable[[], CounterPlan], writer: int) -> NoReturn:
+    """In the child: write what `make` returns or raises, and end without any of the parent's clean-up."""
+    try:
+        try:
+            result: object = make()
+        except MeshlensError as error:
+            result = _plain(error)
+        with open(writer, "wb") as pipe:
+            pickle.dump(result, pipe)
+    except Exception:  # noqa: BLE001  (a bug: show where, and end as a child does)
+        import traceback
+
+        traceback.print_exc()
+    finally:
+        os._exit(0)
+
+
+def _plain(error: MeshlensError) -> MeshlensError:
+    """The error without what only some of its kind carry, which pickle cannot know."""
+    for kind in (UsageError, NotSupported, PermissionDenied):
+        if isinstance(error, kind):
+            return kind(str(error))
+    return MeshlensError(str(error))

@@ -8,7 +8,10 @@ match the same filters; what a filter counted is the sum over its slots.
 from array import array
 from dataclasses import dataclass
 from operator import add
-from typing import Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple, Self
+
+if TYPE_CHECKING:
+    from meshlens.filters.compiler import CompiledList
 
 __all__ = ["COUNTERS", "MISSED", "PAIR_BYTES", "Layout", "Totals", "cpu_stride", "read_counters"]
 
@@ -31,6 +34,12 @@ class Layout:
 
     filters: tuple[str, ...]
     matches: tuple[tuple[int, ...], ...]
+
+    @classmethod
+    def of(cls, compiled: "CompiledList") -> Self:
+        """The layout of a compiled list's counters."""
+        ids = tuple(each.id for each in compiled.filters)
+        return cls(ids, tuple(tuple(sorted(each)) for each in compiled.matches))
 
 
 class Totals(NamedTuple):

@@ -1,0 +1,159 @@
+"""Which interfaces are counted: attaches to those that are wanted, and follows them as they come and go.
+
+Counts belong to the name of an interface, and go on when an interface of that name comes back.
+"""
+
+import logging
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from typing import Final
+
+from meshlens.errors import MeshlensError, PermissionDenied, UsageError
+from meshlens.probes.attach import Attachment, attach_counter
+from meshlens.probes.interfaces import Interface, link_type_of, list_interfaces, matches
+from meshlens.probes.ledger import Ledger
+from meshlens.probes.plan import CounterPlan
+from meshlens.probes.snapshot import Direction
+
+__all__ = ["Coverage"]
+
+_GLOB: Final = frozenset("*?[")
+
+log = logging.getLogger(__name__)
+
+
+@dataclass
+class _Covered:
+    interface: Interface
+    plan: CounterPlan
+    attachments: list[Attachment]
+
+
+class Coverage:
+    """The attachments on the wanted interfaces, and what those counted that are no more.
+
+    `names` are names and globs of interfaces, which are covered up or not, so that their first frame is
+    counted; none: all that are up. `plan_for` gives the programs for an interface.
+    """
+
+    def __init__(
+        self,
+        names: Sequence[str],
+        directions: Sequence[Direction],
+        plan_for: Callable[[Interface], CounterPlan],
+    ) -> None:
+        self.names, self.directions, self.plan_for = tuple(names), tuple(directions), plan_for
+        self.covered: dict[int, _Covered] = {}
+        self.ledger = Ledger()
+        self._refused: dict[int, Interface] = {}
+
+    @property
+    def attachments(self) -> list[Attachment]:
+        return [each for covered in self.covered.values() for each in covered.attachments]
+
+    def start(self) -> None:
+        """Attach to all that is wanted and there.
+
+        Raises UsageError for a name that is not there; the error of an interface that was named, or of the
+        first one if none could be attached to. Others are only logged.
+        """
+        interfaces = list_interfaces()
+        present = {each.name for each in interfaces}
+        for name in self.names:
+            if not _GLOB & set(name) and name not in present:
+                raise UsageError(f"no interface {name!r}; there are {', '.join(sorted(present))}")
+        errors = []
+        for interface in filter(self._wanted, interfaces):
+            try:
+                self._begin(interface)
+            except PermissionDenied:
+                raise
+            except MeshlensError as error:
+                if interface.name in self.names:
+                    raise
+                errors.append(error)
+                self._refuse(interface, error)
+        if errors and not self.covered:
+            raise errors[0]
+
+    def follow(self) -> None:
+        """Attach to what came, let go of what went, give counts to the name that an interface has now."""
+        interfaces = {each.index: each for each in list_interfaces()}
+        for index, covered in list(self.covered.items()):
+            now = interfaces.get(index)
+            if now is None or not self._named(now) or now.mac != covered.interface.mac:
+                self._end(index)
+            elif now.name != covered.interface.name:
+                self._rename(covered, now)
+        self._refused = {
+            index: each for index, each in self._refused.items() if interfaces.get(index) == each
+        }
+        for interface in filter(self._wanted, interfaces.values()):
+            if interface.index not in self.covered and interface.index not in self._refused:
+                try:
+                    self._begin(interface)
+                except MeshlensError as error:
+                    self._refuse(interface, error)
+
+    def replace(self) -> None:
+        """Count by the new programs that `plan_for` gives now."""
+        for covered in self.covered.values():
+            self._replace(covered)
+
+    def stop(self) -> None:
+        """Detach everywhere; the ledger holds all that was counted."""
+        for index in list(self.covered):
+            self._end(index)
+
+    def sums(self) -> Ledger:
+        """What was counted so far, ended attachments and running ones."""
+        sums = self.ledger.copy()
+        for covered in self.covered.values():
+            for each in covered.attachments:
+                sums.add(covered.interface.name, each.direction, each.layout, each.read())
+        return sums
+
+    def _named(self, interface: Interface) -> bool:
+        return not self.names or matches(interface.name, self.names)
+
+    def _wanted(self, interface: Interface) -> bool:
+        if link_type_of(interface) is None:
+            return interface.name in self.names  # and refused with the reason
+        return self._named(interface) and (interface.up or bool(self.names))
+
+    def _begin(self, interface: Interface) -> None:
+        plan = self.plan_for(interface)
+        with ExitStack() as undo:
+            attachments = [
+                undo.enter_context(attach_counter(plan, interface.name, direction))
+                for direction in self.directions
+            ]
+            undo.pop_all()
+        for direction in self.directions:
+            self.ledger.open(interface.name, direction)
+        self.covered[interface.index] = _Covered(interface, plan, attachments)
+
+    def _replace(self, covered: _Covered) -> None:
+        covered.plan = self.plan_for(covered.interface)
+        for place, old in enumerate(covered.attachments):
+            covered.attachments[place] = attach_counter(covered.plan, covered.interface.name, old.direction)
+            self.ledger.add(covered.interface.name, old.direction, old.layout, old.close())
+
+    def _end(self, index: int) -> None:
+        covered = self.covered.pop(index)
+        for each in covered.attachments:
+            self.ledger.add(covered.interface.name, each.direction, each.layout, each.close())
+
+    def _rename(self, covered: _Covered, now: Interface) -> None:
+        """What was counted under the old name stays there, and is taken off the new one."""
+        for each in covered.attachments:
+            totals = each.read()
+            self.ledger.add(covered.interface.name, each.direction, each.layout, totals)
+            self.ledger.add(now.name, each.direction, each.layout, totals, times=-1)
+
+    def _refuse(self, interface: Interface, error: MeshlensError) -> None:
+        """Not to be tried again until the interface changes. One that is gone again needs no word."""
+        self._refused[interface.index] = interface
+        if interface in list_interfaces():
+            log.warning("%s is not counted: %s", interface.name, error)
