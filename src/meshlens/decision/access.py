@@ -13,11 +13,12 @@ from typing import Final, Protocol
 
 from meshlens.decision.expr import Alu, Const, Expr, Load, Space
 from meshlens.ebpf import R0, R1, R2, R3, R4, R5, R6, R7, R8, R10, Asm, Helper, MapSpec, MapType
-from meshlens.ebpf.context import PACKET_OUTGOING, SK_BUFF, Fields, load_field
+from meshlens.ebpf.contexts import PACKET_OUTGOING, Skb, Xdp
 
 __all__ = ["Access", "BufferedAccess", "DirectAccess", "Label", "buffer_map", "upper_bound"]
 
 Label = str | int
+Context = type[Skb] | type[Xdp]
 
 #: The verifier tracks variable packet offsets up to here (MAX_PACKET_OFF, kernel/bpf/verifier.c).
 _MAX_PACKET_OFFSET: Final = 0xFFFF
@@ -96,15 +97,15 @@ def buffer_map() -> dict[str, MapSpec]:
     }
 
 
-def _hook_meta(asm: Asm, name: str, fields: Fields, direction: int | None) -> None:
+def _hook_meta(asm: Asm, name: str, context: Context, direction: int | None) -> None:
     """R0 = `ifindex`, or `direction`: the given one (0 in, 1 out), or where it is None what the skb says."""
     if name == "ifindex":
-        load_field(asm, R0, R6, fields, "ifindex" if "ifindex" in fields else "ingress_ifindex")
+        asm.field(R0, R6, Skb.ifindex if context is Skb else Xdp.ingress_ifindex)
     elif direction is not None:
         asm.mov(R0, direction)
     else:
         incoming = asm.new_label()
-        load_field(asm, R1, R6, fields, "pkt_type")
+        asm.field(R1, R6, Skb.pkt_type)
         asm.mov(R0, 0)
         asm.jump_if(R1, "!=", PACKET_OUTGOING, incoming)
         asm.mov(R0, 1)
@@ -114,10 +115,10 @@ def _hook_meta(asm: Asm, name: str, fields: Fields, direction: int | None) -> No
 class DirectAccess:
     """Packet memory between R8 and R7.
 
-    `fields` is the layout of the context; `direction` 0 in, 1 out. A skb goes to `elsewhere` if its bytes
-    must be looked for elsewhere; None for XDP, where all bytes are here. It goes there when bytes are
-    missed, to begin again; or at once if it may not `restart`, because marks have counted it already. `lost`
-    is where no frame ever goes: the verifier wants a check that the graph has made already.
+    `context` is the layout of what R6 points at; `direction` 0 in, 1 out. A skb goes `elsewhere` if its bytes
+    must be looked for elsewhere; None for XDP, where all bytes are here. It goes there when bytes are missed,
+    to begin again; or at once if it may not `restart`, because marks have counted it already. `lost` is where
+    no frame ever goes: the verifier wants a check that the graph has made already.
     """
 
     keeps_index = True
@@ -126,24 +127,24 @@ class DirectAccess:
     def __init__(
         self,
         asm: Asm,
-        fields: Fields,
+        context: Context,
         direction: int,
         *,
         elsewhere: Label | None,
         lost: Label,
         restart: bool = True,
     ) -> None:
-        self.asm, self.fields, self.direction = asm, fields, direction
+        self.asm, self.context, self.direction = asm, context, direction
         self.elsewhere, self.lost, self.restart = elsewhere, lost, restart
         self.stubs: dict[Label, Label] = {}
 
     def begin(self) -> None:
         asm = self.asm
-        load_field(asm, R7, R6, self.fields, "data_end")
-        load_field(asm, R8, R6, self.fields, "data")
+        asm.field(R7, R6, self.context.data_end)
+        asm.field(R8, R6, self.context.data)
         if self.elsewhere is None:
             return
-        load_field(asm, R1, R6, self.fields, "vlan_present")
+        asm.field(R1, R6, Skb.vlan_present)
         asm.jump_if(R1, "!=", 0, self.elsewhere)
         if not self.restart:
             self._tell_short_from_elsewhere(self.elsewhere)
@@ -179,9 +180,9 @@ class DirectAccess:
 
     def length(self, space: Space) -> None:
         asm = self.asm
-        load_field(asm, R1, R6, self.fields, "data")
-        if "len" in self.fields:
-            load_field(asm, R0, R6, self.fields, "len")
+        asm.field(R1, R6, self.context.data)
+        if self.context is Skb:
+            asm.field(R0, R6, Skb.len)
         else:
             asm.mov(R0, R7)
             asm.alu("-=", R0, R1)
@@ -200,7 +201,7 @@ class DirectAccess:
         self.asm.alu("+=", R8, R0)
 
     def meta(self, name: str) -> None:
-        _hook_meta(self.asm, name, self.fields, self.direction)
+        _hook_meta(self.asm, name, self.context, self.direction)
 
     def finish(self) -> None:
         for no, stub in self.stubs.items():
@@ -216,8 +217,8 @@ class DirectAccess:
         Asked anew each time: remembered in a stack slot it would double the states that the verifier visits.
         """
         asm = self.asm
-        load_field(asm, R1, R6, self.fields, "data")
-        load_field(asm, R2, R6, self.fields, "len")
+        asm.field(R1, R6, self.context.data)
+        asm.field(R2, R6, Skb.len)
         asm.mov(R0, R7)
         asm.alu("-=", R0, R1)
         asm.jump_if(R2, ">", R0, elsewhere)
@@ -244,10 +245,10 @@ class BufferedAccess:
         asm.call(Helper.map_lookup_elem)
         asm.jump_if(R0, "==", 0, self.unreadable)
         asm.mov(R8, R0)
-        load_field(asm, R7, R6, SK_BUFF, "len")
+        asm.field(R7, R6, Skb.len)
         untagged, copied = asm.new_label(), asm.new_label()
         asm.store(R10, _START, 0, 8)
-        load_field(asm, R1, R6, SK_BUFF, "vlan_present")
+        asm.field(R1, R6, Skb.vlan_present)
         asm.jump_if(R1, "==", 0, untagged)
         self._restore_tag()
         self._copy(_TAG_OFFSET + _TAG_BYTES, copied)
@@ -257,7 +258,7 @@ class BufferedAccess:
         asm.label(copied)
 
     def _restore_tag(self) -> None:
-        """Put the tag back where it was on the wire; libpcap does the same with what the packet socket tells."""
+        """Put the tag back where it was on the wire, as libpcap does with what its packet socket says."""
         asm = self.asm
         asm.mov(R1, R6)
         asm.mov(R2, 0)
@@ -265,9 +266,9 @@ class BufferedAccess:
         asm.mov(R4, _TAG_OFFSET)
         asm.call(Helper.skb_load_bytes)
         asm.jump_if(R0, "!=", 0, self.unreadable)
-        load_field(asm, R1, R6, SK_BUFF, "vlan_proto")  # in network order already
+        asm.field(R1, R6, Skb.vlan_proto)  # in network order already
         asm.store(R8, _TAG_OFFSET, R1, 2)
-        load_field(asm, R0, R6, SK_BUFF, "vlan_tci")
+        asm.field(R0, R6, Skb.vlan_tci)
         asm.to_be(R0, 16)
         asm.store(R8, _TAG_OFFSET + 2, R0, 2)
         asm.store(R10, _START, -_TAG_BYTES, 8)
@@ -348,7 +349,7 @@ class BufferedAccess:
         asm.label(copied)
 
     def meta(self, name: str) -> None:
-        _hook_meta(self.asm, name, SK_BUFF, self.direction)
+        _hook_meta(self.asm, name, Skb, self.direction)
 
     def finish(self) -> None:
         pass

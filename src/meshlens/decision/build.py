@@ -153,7 +153,7 @@ class Marks(_Builder[_Detour]):
         return _Plan([then] if then else [], lambda nodes: nodes[0] if nodes else self.end)
 
     def after(self, split: Split, branch: Branch, then: _Detour | None) -> tuple[tuple[int, ...], _Detour]:
-        """The filters to mark on a branch, and what comes then: a detour for those it concerns, then the rest."""
+        """The filters to mark on a branch, and what comes then: a detour of those it concerns, the rest."""
         marked, detour, rest = [], [], []
         for position, default in split.default.items():
             left = branch.changes.get(position, default)

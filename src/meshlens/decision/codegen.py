@@ -21,13 +21,13 @@ _CHAIN: Final = 3
 
 
 class GraphLabels(NamedTuple):
-    """Where a graph's code leads: leaves to `count`, frames of no interest to `done`.
+    """Where a graph's code leads: leaves to `counting`, frames of no interest to `done`.
 
     The graph's slots are numbered from `first_slot`.
     """
 
     first_slot: int
-    count: Label
+    counting: Label
     done: Label
 
 
@@ -61,7 +61,7 @@ class _Emitter:
         self, asm: Asm, graph: DecisionGraph, access: Access, labels: GraphLabels, counting: Counting
     ) -> None:
         self.asm, self.graph, self.access, self.counting = asm, graph, access, counting
-        self.first_slot, self.count = labels.first_slot, labels.count
+        self.first_slot, self.count = labels.first_slot, labels.counting
         self.labels: dict[Node, Label] = dict.fromkeys(graph.unwanted_leaves(), labels.done)
         self.emitted: set[Node] = set(self.labels)
         self.checked = _checked(graph.outer) | (_checked(graph.inner) if graph.inner else {})

@@ -118,7 +118,7 @@ def restrict(root: Diagram, expr: Expr, true: frozenset[Interval], memo: Memo) -
 
 
 def restrict_room(root: Diagram, expr: Room, size: int, memo: Memo, *, enough: bool) -> Diagram:
-    """`root` where it is known whether `expr` is at least `size`: that answers every looser (else tighter) test."""
+    """`root` where `expr` is known to be at least `size`, or known to be less: many other tests follow."""
 
     def choose(node: Test) -> Diagram | None:
         if node.expr is not expr:

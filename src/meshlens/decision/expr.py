@@ -58,7 +58,7 @@ class Const:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Load:
-    """`size` bytes, big-endian, at `offset` plus the value of `index`. Only looked at behind a `Room` test."""
+    """`size` bytes, big-endian, at `offset` plus the value of `index`; only looked at behind a Room test."""
 
     space: Space
     index: "Expr | None"

@@ -117,7 +117,7 @@ def topological(root: Node) -> list[Node]:
 def with_slots(
     root: Node, slots: Callable[[tuple[int, ...]], tuple[tuple[int, ...], tuple[int, ...]]], end: Leaf
 ) -> Node:
-    """A copy of the part that ends in `end`, and in which each mark's slots are what `slots` makes of them."""
+    """A copy that ends in `end` everywhere, with the slots of each mark replaced by what `slots` says."""
     copies: dict[Node, Node] = {}
     for node in reversed(topological(root)):
         match node:

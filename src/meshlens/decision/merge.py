@@ -55,10 +55,11 @@ class DecisionGraph:
         """The leaves whose frames no filter counts."""
         outer_slots, slots = self.row_slot(0), len(self.matches)
         unwanted = [leaf(slot) for slot in range(outer_slots) if not self.matches[slot]]
-        for number in range(self.row_slots):
-            if not any(self.matches[slot] for slot in range(outer_slots + number, slots, self.row_slots)):
-                unwanted.append(leaf(number, inner=True))
-        return unwanted
+        return unwanted + [
+            leaf(number, inner=True)
+            for number in range(self.row_slots)
+            if not any(self.matches[slot] for slot in range(outer_slots + number, slots, self.row_slots))
+        ]
 
 
 def merge(diagrams: Sequence[Diagram]) -> tuple[DecisionGraph, ...]:
@@ -103,7 +104,8 @@ def _merge_whole(functions: list[Diagram]) -> DecisionGraph:
     outer = _first_that_fits([Classes(Space.OUTER, rows.enter), Marks(Space.OUTER, rows.refuse)], start)
     if not rows.numbers:
         return DecisionGraph(outer.root, None, 0, 0, tuple(outer.slots), outer.marks)
-    inside = list(dict.fromkeys(root for row in rows.states() for _, root in row if isinstance(root, Test)))
+    tested = (root for row in rows.states() for _, root in row if isinstance(root, Test))
+    inside: list[Diagram] = list(dict.fromkeys(tested))
     inner = _first_that_fits([Classes(Space.INNER), Marks(Space.INNER)], tuple(enumerate(inside)))
     slots = [
         *outer.slots,

@@ -23,7 +23,7 @@ State = tuple[tuple[int, Diagram], ...]
 
 
 class Branch(NamedTuple):
-    """From the value `first` on (to the next branch's), the filters in `changes` are left otherwise than by default."""
+    """From the value `first` on, to the next branch's, `changes` is left instead of the default."""
 
     first: int
     changes: dict[int, Diagram]
@@ -38,7 +38,7 @@ class Split(NamedTuple):
 
 
 class Splitter:
-    """Splits the states of one part of a graph, the outer or the inner one, and remembers what it worked out."""
+    """Splits the states of one part of a graph, outer or inner, and remembers what it worked out."""
 
     def __init__(self, space: Space) -> None:
         self.space = space
@@ -48,7 +48,7 @@ class Splitter:
         self.first: dict[Diagram, Test | None] = {}
 
     def split(self, state: State) -> Split | None:
-        """Decide the expression that wants to be decided first; None if nothing is left to test in this part."""
+        """Decide the expression that wants to be first; None if nothing is left to test in this part."""
         tests = [test for test in map(self.first_test, {diagram for _, diagram in state}) if test is not None]
         if not tests:
             return None
@@ -130,7 +130,7 @@ def _final(diagram: Diagram) -> Diagram:
 
 
 def _elementary(intervals: Iterable[Interval]) -> list[tuple[int, frozenset[Interval]]]:
-    """Cut 0..MAX_VALUE where any interval begins or ends: (first value, intervals that hold there), ascending."""
+    """Cut 0..MAX_VALUE where intervals begin or end: (first value, intervals that hold there), ascending."""
     single = {lo: (lo, hi) for lo, hi in intervals if lo == hi}
     wide = [(lo, hi) for lo, hi in intervals if lo != hi]
     cuts = {0} | {lo for lo, _ in intervals} | {hi + 1 for _, hi in intervals if hi < MAX_VALUE}

@@ -7,7 +7,10 @@
 import sys
 from typing import NamedTuple
 
-__all__ = ["Field", "Skb", "Xdp", "pack_context", "unpack_context"]
+__all__ = ["PACKET_OUTGOING", "Field", "Skb", "Xdp", "pack_context", "unpack_context"]
+
+#: Skb.pkt_type of a frame that this host sends, as packet sockets see it (include/uapi/linux/if_packet.h).
+PACKET_OUTGOING = 4
 
 
 class Field(NamedTuple):
@@ -18,7 +21,7 @@ class Field(NamedTuple):
 
 
 class Skb:
-    """struct __sk_buff. `protocol` and `vlan_proto` are in network byte order, `data` and `data_end` pointers."""
+    """struct __sk_buff. `protocol` and `vlan_proto` are in network byte order."""
 
     len = Field(0, 4)
     pkt_type = Field(4, 4)

@@ -56,7 +56,7 @@ _META_MARKS: Final = {MARK_META: "direction", MARK_META + 4: "ifindex"}
 
 
 class _State(NamedTuple):
-    """Where execution stands. `known_room` are the bytes that earlier loads on the path proved to be there."""
+    """Where execution stands. `known_room` is what earlier loads on the path proved to be there."""
 
     pc: int
     a: Expr

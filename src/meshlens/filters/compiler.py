@@ -7,6 +7,7 @@ stands inside batman-adv frames in their places, and merge all filters (`decisio
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache, cached_property
+from typing import Final
 
 from meshlens.decision.diagram import Diagram, Verdict, interval, of_empty_frame, substitute
 from meshlens.decision.expr import MAX_VALUE, Expr, Space, alu, const, entry, load, meta, room
@@ -14,7 +15,7 @@ from meshlens.decision.interpret import Frame, classify
 from meshlens.decision.merge import DecisionGraph, merge
 from meshlens.filters.cbpf import diagram_of
 from meshlens.filters.lists import FilterDef, FilterList
-from meshlens.filters.pcap import DLT_EN10MB, FilterError, compile_cbpf
+from meshlens.filters.pcap import FilterError, compile_cbpf
 from meshlens.filters.scope import Part, rewrite
 from meshlens.packet.batadv import (
     ETHERNET_HEADER_BYTES,
@@ -28,6 +29,8 @@ from meshlens.packet.batadv import (
 )
 
 __all__ = ["CompiledList", "compile_list", "filter_diagram"]
+
+ETHERNET: Final = 1  # DLT_EN10MB
 
 
 @dataclass(frozen=True)
@@ -77,7 +80,7 @@ class CompiledList:
         )
 
 
-def compile_list(filters: FilterList, *, link_type: int = DLT_EN10MB, helpers: bool = False) -> CompiledList:
+def compile_list(filters: FilterList, *, link_type: int = ETHERNET, helpers: bool = False) -> CompiledList:
     """Compile the counted filters of a list; with `helpers` those marked by `%` as well.
 
     $MAC must have been replaced (FilterList.with_mac). Raises FilterError where a filter cannot be compiled.
@@ -93,16 +96,16 @@ def _diagram_at(definition: FilterDef, link_type: int) -> Diagram:
         raise error.at(definition.where) from None
 
 
-def filter_diagram(expression: str, link_type: int = DLT_EN10MB) -> Diagram:
+def filter_diagram(expression: str, link_type: int = ETHERNET) -> Diagram:
     """What one expression (references and $MAC already replaced) decides about a frame.
 
     Raises FilterError where libpcap or the scope rules refuse it.
     """
     rewritten = rewrite(expression)
-    if rewritten.parts and link_type != DLT_EN10MB:
+    if rewritten.parts and link_type != ETHERNET:
         raise FilterError("batadv is found in Ethernet frames only, not in those of this interface or file")
     outer = _libpcap_diagram(rewritten.text, link_type, Space.OUTER)
-    parts = {meta(f"part{index}"): _inside(part) for index, part in enumerate(rewritten.parts)}
+    parts: dict[Expr, Diagram] = {meta(f"part{i}"): _inside(part) for i, part in enumerate(rewritten.parts)}
     return substitute(outer, parts) if parts else outer
 
 
@@ -113,7 +116,7 @@ def _libpcap_diagram(text: str, link_type: int, space: Space) -> Diagram:
 
 def _inside(part: Part) -> Diagram:
     """The diagram of a piece that speaks of the inner frame, from finding that frame on."""
-    inner = _libpcap_diagram(part.text, DLT_EN10MB, Space.INNER)
+    inner = _libpcap_diagram(part.text, ETHERNET, Space.INNER)
     packet_type = find_type(part.version, part.type)
     assert packet_type is not None
     header = ETHERNET_HEADER_BYTES + VLAN_TAG_BYTES * part.vlan_depth

@@ -30,7 +30,7 @@ from meshlens.ebpf import (
     Reg,
     possible_cpus,
 )
-from meshlens.ebpf.context import PACKET_OUTGOING, SK_BUFF, XDP_MD, load_field
+from meshlens.ebpf.contexts import PACKET_OUTGOING, Skb, Xdp
 from meshlens.filters.compiler import CompiledList
 from meshlens.probes.readout import COUNTERS, MISSED, PAIR_BYTES, cpu_stride
 from meshlens.probes.snapshot import Direction
@@ -105,7 +105,7 @@ class _CountProgram:
         asm.block("start")
         asm.mov(R6, R1)
         if self.hook == "socket" and direction:
-            load_field(asm, R0, R6, SK_BUFF, "pkt_type")
+            asm.field(R0, R6, Skb.pkt_type)
             asm.jump_if(R0, "!=" if direction == "out" else "==", PACKET_OUTGOING, "out")
         self.marks = marks
         if marks:
@@ -121,7 +121,7 @@ class _CountProgram:
             asm.block(f"decide {number}")
             direct = DirectAccess(
                 asm,
-                SK_BUFF if skb else XDP_MD,
+                Skb if skb else Xdp,
                 way or 0,
                 elsewhere=elsewhere if skb else None,
                 restart=not graph.marks,
@@ -132,9 +132,9 @@ class _CountProgram:
             asm.block(f"decide {number}, from a copy")
             asm.label(elsewhere)
             emit_graph(asm, graph, BufferedAccess(asm, way, unreadable="unreadable"), labels, self)
-        if asm.is_target(labels.count):
+        if asm.is_target(labels.counting):
             asm.block(f"count {number}")
-            asm.label(labels.count)
+            asm.label(labels.counting)
             self.count()
         asm.label(labels.done)
 
@@ -157,9 +157,9 @@ class _CountProgram:
         asm = self.asm
         asm.alu("+=", R9, R1)
         if self.hook == "xdp":
-            load_field(asm, R0, R6, XDP_MD, "rx_queue_index")
+            asm.field(R0, R6, Xdp.rx_queue_index)
         else:
-            load_field(asm, R0, R6, SK_BUFF, "len")
+            asm.field(R0, R6, Skb.len)
         asm.alu("^=", R9, R0)
         asm.alu("^=", R9, R0)
         asm.jump_if(R9, ">=", len(MISSED) + self.slots, "inconsistent")
@@ -192,8 +192,8 @@ class _CountProgram:
         if self.hook == "socket":
             emit_skb_length(asm, R4, R0)
         else:
-            load_field(asm, R4, R6, XDP_MD, "data_end")
-            load_field(asm, R0, R6, XDP_MD, "data")
+            asm.field(R4, R6, Xdp.data_end)
+            asm.field(R0, R6, Xdp.data)
             asm.alu("-=", R4, R0)
 
     def bump(self, base: Reg, offset: int, amount: Reg) -> None:

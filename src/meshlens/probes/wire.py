@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Final
 
 from meshlens.ebpf import R0, R1, R3, R4, R5, R6, R7, R8, R9, Asm, Reg
-from meshlens.ebpf.context import SK_BUFF, load_field
+from meshlens.ebpf.contexts import Skb
 
 __all__ = ["emit_skb_length", "emit_wire_size"]
 
@@ -23,8 +23,8 @@ _TCP, _UDP = 6, 17
 def emit_skb_length(asm: Asm, dst: Reg, scratch: Reg) -> None:
     """`dst` = the bytes of the skb in R6 as one frame, with the tag that stands in its metadata."""
     untagged = asm.new_label()
-    load_field(asm, dst, R6, SK_BUFF, "len")
-    load_field(asm, scratch, R6, SK_BUFF, "vlan_present")
+    asm.field(dst, R6, Skb.len)
+    asm.field(scratch, R6, Skb.vlan_present)
     asm.jump_if(scratch, "==", 0, untagged)
     asm.alu("+=", dst, _TAG_BYTES)
     asm.label(untagged)
@@ -38,7 +38,7 @@ def emit_wire_size(asm: Asm) -> Callable[[], None]:
     segmented, sized = asm.new_label(), asm.new_label()
     emit_skb_length(asm, R4, R0)
     asm.mov(R3, 1)
-    load_field(asm, R0, R6, SK_BUFF, "gso_segs")
+    asm.field(R0, R6, Skb.gso_segs)
     asm.jump_if(R0, ">", 1, segmented)
     asm.label(sized)
 
@@ -58,10 +58,10 @@ def _emit_segmented(asm: Asm, sized: str) -> None:
     known = asm.new_label()
     asm.mov(R3, R0)
     asm.alu("-=", R0, 1)
-    load_field(asm, R8, R6, SK_BUFF, "len")
+    asm.field(R8, R6, Skb.len)
     asm.mov(R5, R4)
     asm.alu("-=", R5, R8)  # the tag that wire_len does not know of
-    load_field(asm, R7, R6, SK_BUFF, "wire_len")
+    asm.field(R7, R6, Skb.wire_len)
     asm.alu("-=", R7, R8)
     asm.jump_if(R7, "s>", 0, known)
     _emit_header_bytes(asm, sized)
@@ -74,7 +74,7 @@ def _emit_segmented(asm: Asm, sized: str) -> None:
 
 
 def _emit_header_bytes(asm: Asm, unknown: str) -> None:
-    """R7 = the bytes up to the payload of TCP or UDP; anything else goes to `unknown`. Clobbers R1, R8, R9."""
+    """R7 = the bytes before the payload of TCP or UDP; else goes to `unknown`. Clobbers R1, R8, R9."""
 
     def need(size: int) -> None:
         asm.mov(R9, R7)
@@ -86,8 +86,8 @@ def _emit_header_bytes(asm: Asm, unknown: str) -> None:
         asm.to_be(R8, 16)
 
     ipv4, ipv6, transport, tcp, measured = (asm.new_label() for _ in range(5))
-    load_field(asm, R7, R6, SK_BUFF, "data")
-    load_field(asm, R1, R6, SK_BUFF, "data_end")
+    asm.field(R7, R6, Skb.data)
+    asm.field(R1, R6, Skb.data_end)
     need(_ETHERNET_BYTES)
     ethertype(_ETHERNET_BYTES - 2)
     asm.alu("+=", R7, _ETHERNET_BYTES)
@@ -127,5 +127,5 @@ def _emit_header_bytes(asm: Asm, unknown: str) -> None:
     asm.alu("<<=", R8, 2)
     asm.alu("+=", R7, R8)
     asm.label(measured)
-    load_field(asm, R9, R6, SK_BUFF, "data")
+    asm.field(R9, R6, Skb.data)
     asm.alu("-=", R7, R9)
