@@ -5,6 +5,19 @@ loading it gives an *object* (Map, Program, Link) that owns a descriptor.
 """
 
 from meshlens.ebpf.assembler import AssemblyError, Code
+from meshlens.ebpf.attach import (
+    XdpMode,
+    attach_btf_tracepoint,
+    attach_clsact,
+    attach_raw_tracepoint,
+    attach_socket,
+    attach_tc,
+    attach_tcx,
+    attach_xdp,
+)
+from meshlens.ebpf.bpffs import BPFFS, is_bpffs, mount_bpffs
+from meshlens.ebpf.capabilities import drop_capabilities, has_capability
+from meshlens.ebpf.clsact import Side, sweep
 from meshlens.ebpf.constants import (
     ANY,
     BPF_F_MMAPABLE,
@@ -21,8 +34,9 @@ from meshlens.ebpf.constants import (
 )
 from meshlens.ebpf.contexts import Skb, Xdp, pack_context, unpack_context
 from meshlens.ebpf.cpus import possible_cpus
+from meshlens.ebpf.features import Feature, features, has_tcx
 from meshlens.ebpf.helpers import Helper
-from meshlens.ebpf.info import MapInfo, ProgramInfo
+from meshlens.ebpf.info import LinkInfo, MapInfo, ProgramInfo
 from meshlens.ebpf.insn import (
     R0,
     R1,
@@ -41,8 +55,12 @@ from meshlens.ebpf.insn import (
     decode,
     encode,
 )
+from meshlens.ebpf.link import Link
 from meshlens.ebpf.maps import Map, MapSpec
 from meshlens.ebpf.program import Program, ProgramSpec
+from meshlens.ebpf.query import Attachment, attached, links, maps, program_by_id, programs
+from meshlens.ebpf.ringbuf import RingBuffer
+from meshlens.ebpf.statistics import run_statistics
 from meshlens.ebpf.structured import Asm, Slot
 from meshlens.ebpf.syscall import BpfError
 from meshlens.ebpf.testrun import TestRun
@@ -50,6 +68,7 @@ from meshlens.ebpf.verifier import VerifierError
 
 __all__ = [
     "ANY",
+    "BPFFS",
     "BPF_F_MMAPABLE",
     "BPF_F_NO_COMMON_LRU",
     "BPF_F_NO_PREALLOC",
@@ -71,11 +90,15 @@ __all__ = [
     "Asm",
     "AssemblyError",
     "AttachType",
+    "Attachment",
     "BpfError",
     "ByteOrder",
     "Code",
+    "Feature",
     "Helper",
     "Insn",
+    "Link",
+    "LinkInfo",
     "LinkType",
     "Map",
     "MapInfo",
@@ -86,14 +109,37 @@ __all__ = [
     "ProgramSpec",
     "ProgramType",
     "Reg",
+    "RingBuffer",
+    "Side",
     "Skb",
     "Slot",
     "TestRun",
     "VerifierError",
     "Xdp",
+    "XdpMode",
+    "attach_btf_tracepoint",
+    "attach_clsact",
+    "attach_raw_tracepoint",
+    "attach_socket",
+    "attach_tc",
+    "attach_tcx",
+    "attach_xdp",
+    "attached",
     "decode",
+    "drop_capabilities",
     "encode",
+    "features",
+    "has_capability",
+    "has_tcx",
+    "is_bpffs",
+    "links",
+    "maps",
+    "mount_bpffs",
     "pack_context",
     "possible_cpus",
+    "program_by_id",
+    "programs",
+    "run_statistics",
+    "sweep",
     "unpack_context",
 ]

@@ -1,6 +1,7 @@
 """Enumerations and flags of bpf(2), named and numbered as in the kernel's include/uapi/linux/bpf.h (6.18)."""
 
 from enum import IntEnum
+from typing import Self
 
 __all__ = [
     "ANY",
@@ -39,6 +40,18 @@ BPF_F_AFTER = 1 << 4
 
 OBJ_NAME_BYTES = 16
 """Room for the name of a map or program, its final zero byte included (BPF_OBJ_NAME_LEN)."""
+
+
+class _Open(IntEnum):
+    """An enumeration that newer kernels have more members of: those are called UNKNOWN_<number>."""
+
+    @classmethod
+    def _missing_(cls, value: object) -> Self | None:
+        if not isinstance(value, int):
+            return None
+        member = int.__new__(cls, value)
+        member._name_, member._value_ = f"UNKNOWN_{value}", value
+        return member
 
 
 class Command(IntEnum):
@@ -84,7 +97,7 @@ class Command(IntEnum):
     PROG_STREAM_READ_BY_FD = 37
 
 
-class MapType(IntEnum):
+class MapType(_Open):
     """enum bpf_map_type."""
 
     UNSPEC = 0
@@ -123,7 +136,7 @@ class MapType(IntEnum):
     ARENA = 33
 
 
-class ProgramType(IntEnum):
+class ProgramType(_Open):
     """enum bpf_prog_type."""
 
     UNSPEC = 0
@@ -161,7 +174,7 @@ class ProgramType(IntEnum):
     NETFILTER = 32
 
 
-class AttachType(IntEnum):
+class AttachType(_Open):
     """enum bpf_attach_type."""
 
     CGROUP_INET_INGRESS = 0
@@ -224,7 +237,7 @@ class AttachType(IntEnum):
     TRACE_UPROBE_SESSION = 57
 
 
-class LinkType(IntEnum):
+class LinkType(_Open):
     """enum bpf_link_type."""
 
     UNSPEC = 0

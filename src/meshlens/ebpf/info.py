@@ -3,11 +3,21 @@
 import struct
 from typing import NamedTuple
 
-from meshlens.ebpf.constants import Command, MapType, ProgramType
+from meshlens.ebpf.constants import AttachType, Command, LinkType, MapType, ProgramType
 from meshlens.ebpf.syscall import bpf, pointer, translate
 
-__all__ = ["MapInfo", "ProgramInfo", "map_info", "object_info", "program_info"]
+__all__ = [
+    "LinkInfo",
+    "MapInfo",
+    "ProgramInfo",
+    "c_string",
+    "link_info",
+    "map_info",
+    "object_info",
+    "program_info",
+]
 
+_LINK_BYTES = 64
 _MAP = struct.Struct("=6I16s")
 # struct bpf_prog_info up to attach_btf_id; older kernels fill less, the rest stays 0.
 _PROGRAM = struct.Struct("=II8sIIQQQIIQ16sIIQQIIQQIIQIIQQIIIIQQQQIII4x")
@@ -49,6 +59,17 @@ class ProgramInfo(NamedTuple):
     map_ids: tuple[int, ...]
     loaded_ns: int
     created_by_uid: int
+
+
+class LinkInfo(NamedTuple):
+    """A link as the kernel has it; `ifindex` is 0 once the interface is gone, `tracepoint` "" elsewhere."""
+
+    id: int
+    type: LinkType
+    program_id: int
+    ifindex: int
+    attach_type: AttachType
+    tracepoint: str
 
 
 def object_info(fd: int, buffer: bytearray) -> None:
@@ -114,3 +135,23 @@ def _map_ids(fd: int, count: int) -> tuple[int, ...]:
     struct.pack_into("=IQ", buffer, 52, count, pointer(identifiers))
     object_info(fd, buffer)
     return struct.unpack(f"={count}I", identifiers)
+
+
+def link_info(fd: int) -> LinkInfo:
+    """What the kernel knows about the link behind `fd`."""
+    buffer = bytearray(_LINK_BYTES)
+    object_info(fd, buffer)
+    kind, identifier, program_id = struct.unpack_from("=III", buffer)
+    if kind == LinkType.RAW_TRACEPOINT:  # its name has to be asked for, with room for it
+        name, buffer = bytearray(128), bytearray(_LINK_BYTES)
+        struct.pack_into("=QI", buffer, 16, pointer(name), len(name))
+        object_info(fd, buffer)
+        return LinkInfo(
+            identifier, LinkType(kind), program_id, 0, AttachType.TRACE_RAW_TP, c_string(bytes(name))
+        )
+    first, second = struct.unpack_from("=II", buffer, 16)
+    ifindex = first if kind in (LinkType.XDP, LinkType.TCX, LinkType.NETKIT) else 0
+    attach_type = {
+        LinkType.XDP: AttachType.XDP, LinkType.TCX: second, LinkType.NETKIT: second, LinkType.TRACING: first,
+    }.get(kind, 0)  # fmt: skip
+    return LinkInfo(identifier, LinkType(kind), program_id, ifindex, AttachType(attach_type), "")

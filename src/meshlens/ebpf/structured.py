@@ -118,8 +118,8 @@ class Asm(Assembler):
     def call(self, helper: Helper | int, *arguments: Reg | int | str | Slot) -> None:
         """R0 = helper(arguments); R1-R5 are undefined afterwards.
 
-        An argument is a register, a number, a Slot (its address) or a map's name. Without arguments the caller
-        has set R1-R5 before.
+        An argument is a register, a number, a Slot (its address) or a map's name. Without arguments, R1-R5
+        stay as the caller has set them.
         """
         for number, argument in enumerate(arguments):
             target = Reg(R1 + number)
@@ -132,7 +132,7 @@ class Asm(Assembler):
             elif not isinstance(argument, Reg):
                 self.mov(target, argument)
             elif R1 <= argument < target:
-                message = f"{helper!r}: argument {number + 1} is {argument!r}, which an earlier one overwrote"
+                message = f"{helper!r}: argument {number + 1} is {argument!r}, overwritten by an earlier one"
                 raise AssemblyError(message)
             elif argument != target:
                 self.mov(target, argument)

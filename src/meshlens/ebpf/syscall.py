@@ -23,6 +23,8 @@ _FAMILIES = {"i386": "x86", "i486": "x86", "i586": "x86", "i686": "x86", "amd64"
 
 _ENOTSUPP = 524  # the kernel's own "not supported", which has no name in user space
 
+_ATTRIBUTES_BYTES = 168  # sizeof(union bpf_attr) in 6.18; zeros are welcome to older and newer ones
+
 _libc = ctypes.CDLL(None, use_errno=True)
 _libc.syscall.restype = ctypes.c_long
 
@@ -52,7 +54,9 @@ def _own_number() -> int:
 
 
 def bpf(command: Command, attributes: bytearray) -> int:
-    """Makes the system call; the kernel may write to `attributes`. Raises OSError."""
+    """Makes the system call; the kernel may write to `attributes`, which is padded. Raises OSError."""
+    # Some commands write to fields behind the size they were given (bpf_mprog_query() does to `revision`).
+    attributes.extend(bytes(max(0, _ATTRIBUTES_BYTES - len(attributes))))
     size = len(attributes)
     buffer = (ctypes.c_char * size).from_buffer(attributes)
     result: int = _libc.syscall(_own_number(), ctypes.c_int(command), buffer, ctypes.c_uint(size))

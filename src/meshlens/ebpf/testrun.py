@@ -6,7 +6,10 @@ from typing import NamedTuple
 from meshlens.ebpf.constants import Command
 from meshlens.ebpf.syscall import bpf, pointer, translate
 
-__all__ = ["TestRun", "run_program"]
+__all__ = ["LIVE_FRAMES", "TestRun", "run_program"]
+
+LIVE_FRAMES = 1 << 1
+"""BPF_F_TEST_XDP_LIVE_FRAMES: what an XDP program returns happens to the frames (Linux 5.18)."""
 
 _ATTRIBUTES = struct.Struct("=IIIIQQIIIIQQIII4x")
 _GROWTH_BYTES = 512  # room for what a program may add in front of or behind the data
@@ -28,7 +31,7 @@ def run_program(fd: int, data: bytes, ctx: bytes | None = None, repeat: int = 1,
     (net/bpf/test_run.c). A socket filter sees the data without its first 14 bytes here.
     Raises NotSupported, PermissionDenied or BpfError.
     """
-    data_in, data_out = bytearray(data), bytearray(len(data) + _GROWTH_BYTES)
+    data_in, data_out = bytearray(data), bytearray(0 if flags & LIVE_FRAMES else len(data) + _GROWTH_BYTES)
     ctx_in = bytearray(ctx or b"")
     ctx_out = bytearray(len(ctx_in))
     attributes = bytearray(_ATTRIBUTES.pack(
@@ -39,5 +42,5 @@ def run_program(fd: int, data: bytes, ctx: bytes | None = None, repeat: int = 1,
         bpf(Command.PROG_TEST_RUN, attributes)
     except OSError as error:
         raise translate(error, f"run a program on {len(data)} bytes of data") from error
-    fields = _ATTRIBUTES.unpack(attributes)
+    fields = _ATTRIBUTES.unpack_from(attributes)
     return TestRun(fields[1], fields[7], bytes(data_out[: fields[3]]), bytes(ctx_out[: fields[9]]))

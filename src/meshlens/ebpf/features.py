@@ -1,0 +1,146 @@
+"""What this kernel can do, found out by trying: versions lie, distributions backport and configure away.
+
+`has_tcx()` answers once and remembers; `features()` tries everything, for a person to read.
+"""
+
+# pathlib takes 6 ms to import:
+# ruff: noqa: PTH110
+
+import errno
+import os
+import struct
+from collections.abc import Callable
+from functools import cache
+from typing import NamedTuple
+
+from meshlens.ebpf.batch import read_batches
+from meshlens.ebpf.bpffs import BPFFS, is_bpffs
+from meshlens.ebpf.btf import VMLINUX
+from meshlens.ebpf.constants import BPF_F_MMAPABLE, AttachType, Command, MapType, ProgramType
+from meshlens.ebpf.cpus import possible_cpus
+from meshlens.ebpf.maps import MapSpec
+from meshlens.ebpf.program import ProgramSpec
+from meshlens.ebpf.statistics import run_statistics
+from meshlens.ebpf.structured import Asm
+from meshlens.ebpf.syscall import bpf, translate
+from meshlens.ebpf.testrun import LIVE_FRAMES, run_program
+from meshlens.errors import MeshlensError, NotSupported
+
+__all__ = ["Feature", "features", "has_tcx"]
+
+
+class Feature(NamedTuple):
+    """One thing a kernel may or may not do; `why` is the reason when it does not."""
+
+    name: str
+    supported: bool
+    why: str
+
+
+@cache
+def has_tcx() -> bool:
+    """Whether programs attach to TCX (Linux 6.6). Raises PermissionDenied."""
+    loopback = 1  # in every network namespace
+    try:
+        bpf(Command.PROG_QUERY, bytearray(struct.pack("=II24x", loopback, AttachType.TCX_INGRESS)))
+    except OSError as error:
+        if error.errno == errno.EINVAL:
+            return False
+        raise translate(error, "ask for TCX programs") from error
+    return True
+
+
+def features() -> list[Feature]:
+    """Tries all that the kit can use; needs the rights to load programs, and changes nothing that lasts."""
+    return [_try(name, probe) for name, probe in _PROBES.items()]
+
+
+def _try(name: str, probe: Callable[[], object]) -> Feature:
+    try:
+        probe()
+    except (MeshlensError, OSError) as error:
+        return Feature(name, supported=False, why=str(error))
+    return Feature(name, supported=True, why="")
+
+
+def _spec(kind: ProgramType, attach_to: str | None = None) -> ProgramSpec:
+    a = Asm()
+    a.ret(1 if kind is ProgramType.XDP else 0)  # XDP_DROP: a live frame of a probe goes nowhere
+    if attach_to is None:
+        return ProgramSpec("probe", kind, a)
+    return ProgramSpec("probe", kind, a, expected_attach_type=AttachType.TRACE_RAW_TP, attach_to=attach_to)
+
+
+def _program(kind: ProgramType) -> Callable[[], None]:
+    return lambda: _spec(kind).load().close()
+
+
+def _map(spec: MapSpec) -> Callable[[], None]:
+    return lambda: spec.create().close()
+
+
+def _tcx() -> None:
+    if not has_tcx():
+        raise NotSupported("needs Linux 6.6; clsact does the same, but a killed process leaves its filters")
+
+
+def _batches(kind: MapType, value_bytes: int) -> Callable[[], None]:
+    def probe() -> None:
+        with MapSpec("probe", kind, 4, 8, 4).create() as table:
+            if read_batches(table.fileno(), 4, value_bytes, 4) is None:
+                raise NotSupported("needs Linux 5.6 (per-CPU arrays: 5.13); reads take one call an entry")
+
+    return probe
+
+
+def _btf() -> None:
+    if not os.path.exists(VMLINUX):
+        raise NotSupported(f"no {VMLINUX}: the kernel was built without CONFIG_DEBUG_INFO_BTF")
+
+
+def _test_run(flags: int) -> Callable[[], None]:
+    def probe() -> None:
+        with _spec(ProgramType.XDP).load() as program:
+            run_program(program.fileno(), bytes(64), flags=flags)
+
+    return probe
+
+
+def _bpffs() -> None:
+    if not is_bpffs(BPFFS):
+        raise NotSupported(f"no bpffs at {BPFFS}: mount -t bpf bpf {BPFFS}")
+
+
+def _jit() -> None:
+    try:
+        with open("/proc/sys/net/core/bpf_jit_enable") as file:
+            enabled = file.read().strip() != "0"
+    except FileNotFoundError:
+        enabled = False
+    if not enabled:
+        raise NotSupported("programs are interpreted, several times slower: sysctl net.core.bpf_jit_enable=1")
+
+
+_PROBES: dict[str, Callable[[], None]] = {
+    "program: sched_cls (tc)": _program(ProgramType.SCHED_CLS),
+    "program: xdp": _program(ProgramType.XDP),
+    "program: socket filter": _program(ProgramType.SOCKET_FILTER),
+    "program: raw tracepoint": _program(ProgramType.RAW_TRACEPOINT),
+    "program: BTF tracepoint": lambda: _spec(ProgramType.TRACING, "kfree_skb").load().close(),
+    "map: array": _map(MapSpec("probe", MapType.ARRAY, 4, 8, 1)),
+    "map: mmap-able array": _map(MapSpec("probe", MapType.ARRAY, 4, 8, 1, BPF_F_MMAPABLE)),
+    "map: per-CPU array": _map(MapSpec("probe", MapType.PERCPU_ARRAY, 4, 8, 1)),
+    "map: hash": _map(MapSpec("probe", MapType.HASH, 4, 8, 1)),
+    "map: LRU hash": _map(MapSpec("probe", MapType.LRU_HASH, 4, 8, 64)),
+    "map: program array": _map(MapSpec("probe", MapType.PROG_ARRAY, 4, 4, 1)),
+    "map: ring buffer": _map(MapSpec("probe", MapType.RINGBUF, 0, 0, 1 << 16)),
+    "batch reads of a hash": _batches(MapType.HASH, 8),
+    "batch reads of a per-CPU array": _batches(MapType.PERCPU_ARRAY, 8 * possible_cpus()),
+    "attach: TCX": _tcx,
+    "kernel type information (BTF)": _btf,
+    "test run": _test_run(0),
+    "test run with live frames": _test_run(LIVE_FRAMES),
+    "run statistics": lambda: run_statistics().close(),
+    "pins (bpffs)": _bpffs,
+    "just-in-time compiler": _jit,
+}

@@ -1,0 +1,130 @@
+"""Links: what holds a program at its hook, and how to let go or keep it.
+
+close(), the end of a `with` or the end of the process give up our hold, which detaches the program unless the
+link is pinned; detach() detaches it even then.
+"""
+
+import contextlib
+import socket
+import struct
+from abc import ABC, abstractmethod
+from types import TracebackType
+from typing import Self
+
+from meshlens.ebpf import clsact
+from meshlens.ebpf.bpffs import pin
+from meshlens.ebpf.constants import Command
+from meshlens.ebpf.handle import Handle
+from meshlens.ebpf.info import LinkInfo, link_info
+from meshlens.ebpf.netlink import RtNetlink
+from meshlens.ebpf.syscall import bpf
+from meshlens.errors import NotSupported
+
+__all__ = ["BpfLink", "ClsactLink", "Link", "SocketLink"]
+
+
+class Link(ABC):
+    """A program at its hook; `hook` says which, in words."""
+
+    hook: str
+
+    @abstractmethod
+    def detach(self) -> None:
+        """Takes the program off the hook, also if the link is pinned."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Gives up our hold; the program stays attached only if the link is pinned."""
+
+    @abstractmethod
+    def pin(self, path: str) -> None:
+        """Keeps the program attached after our end, under a path on a bpffs. Raises NotSupported."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+class BpfLink(Link):
+    """A link that the kernel knows as such: it ends with its last descriptor."""
+
+    def __init__(self, fd: int, hook: str) -> None:
+        self._handle = Handle(fd)
+        self.hook = hook
+
+    def fileno(self) -> int:
+        """The link's descriptor. Raises ValueError after close()."""
+        return self._handle.fileno()
+
+    def info(self) -> LinkInfo:
+        """What the kernel says about this link."""
+        return link_info(self.fileno())
+
+    def detach(self) -> None:
+        # Tracepoint links have no detach operation: they go with their last descriptor.
+        with contextlib.suppress(OSError, ValueError):
+            bpf(Command.LINK_DETACH, bytearray(struct.pack("=I", self.fileno())))
+        self.close()
+
+    def close(self) -> None:
+        self._handle.close()
+
+    def pin(self, path: str) -> None:
+        pin(self.fileno(), path)
+
+
+class ClsactLink(Link):
+    """A filter on a clsact qdisc, for kernels without TCX. A killed process leaves it: see clsact.sweep."""
+
+    def __init__(self, netlink: RtNetlink, program: Handle, filter: clsact.Filter) -> None:
+        self.hook = f"clsact {filter.side}"
+        self.filter = filter
+        self._netlink: RtNetlink | None = netlink  # kept: it belongs to the namespace of the interface
+        self._program = program
+        self._pinned = filter.owner is not None and filter.owner.startswith("pin=")
+
+    def detach(self) -> None:
+        if self._netlink is not None:
+            clsact.remove(self._netlink, self.filter)
+            self._pinned = True
+            self.close()
+
+    def close(self) -> None:
+        if self._netlink is None:
+            return
+        if not self._pinned:
+            clsact.remove(self._netlink, self.filter)
+        self._netlink.close()
+        self._netlink = None
+
+    def pin(self, path: str) -> None:
+        if self._netlink is None:
+            raise ValueError("link is closed")
+        pin(self._program.fileno(), path)
+        self.filter = clsact.rename(self._netlink, self.filter, self._program.fileno(), f"pin={path}")
+        self._pinned = True
+
+    def __del__(self) -> None:
+        with contextlib.suppress(OSError):
+            self.close()
+
+
+class SocketLink(Link):
+    """A packet socket whose filter the program is; the socket itself receives what the program returns."""
+
+    def __init__(self, packets: socket.socket) -> None:
+        self.hook = "socket"
+        self.socket = packets
+
+    def detach(self) -> None:
+        self.close()
+
+    def close(self) -> None:
+        self.socket.close()
+
+    def pin(self, path: str) -> None:
+        raise NotSupported(f"a socket filter cannot be pinned (to {path}): it lives as long as its socket")
