@@ -5,10 +5,24 @@ evaluates its expression once and finds the interval by binary search. A leaf pu
 goes to `count`, with the first slot of its row in R9; a class that no filter wants goes to `done`.
 """
 
-from typing import Final, NamedTuple, Protocol
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import Final, Protocol
 
 from meshlens.decision.access import Access, Label
-from meshlens.decision.expr import Alu, Compare, Const, Entry, Expr, Length, Load, Meta, Room, leaves
+from meshlens.decision.expr import (
+    MAX_VALUE,
+    Alu,
+    Compare,
+    Const,
+    Entry,
+    Expr,
+    Length,
+    Load,
+    Meta,
+    Room,
+    leaves,
+)
 from meshlens.decision.graph import Enter, Leaf, Mark, Node, Switch, successors, topological
 from meshlens.decision.merge import DecisionGraph
 from meshlens.ebpf import R0, R1, R2, R9, R10, Asm
@@ -16,19 +30,22 @@ from meshlens.ebpf import R0, R1, R2, R9, R10, Asm
 __all__ = ["Counting", "GraphLabels", "emit_graph"]
 
 _SPILL: Final = -88
-#: Up to this many single values are compared one after another; more are searched.
+#: Up to this many intervals are compared one after another; more are searched.
 _CHAIN: Final = 3
 
 
-class GraphLabels(NamedTuple):
-    """Where a graph's code leads: leaves to `counting`, frames of no interest to `done`.
+@dataclass
+class GraphLabels:
+    """Where a graph's code leads: leaves to `count`, frames of no interest to `done`.
 
-    The graph's slots are numbered from `first_slot`.
+    The graph's slots are numbered from `first_slot`. `leaves` are those placed already: a graph that is
+    emitted once more, for another access, shares them.
     """
 
     first_slot: int
-    counting: Label
+    count: Label
     done: Label
+    leaves: dict[Node, Label] = field(default_factory=dict)
 
 
 class Counting(Protocol):
@@ -61,8 +78,8 @@ class _Emitter:
         self, asm: Asm, graph: DecisionGraph, access: Access, labels: GraphLabels, counting: Counting
     ) -> None:
         self.asm, self.graph, self.access, self.counting = asm, graph, access, counting
-        self.first_slot, self.count = labels.first_slot, labels.counting
-        self.labels: dict[Node, Label] = dict.fromkeys(graph.unwanted_leaves(), labels.done)
+        self.leads = labels
+        self.labels = dict.fromkeys(graph.unwanted_leaves(), labels.done) | labels.leaves
         self.emitted: set[Node] = set(self.labels)
         self.checked = _checked(graph.outer) | (_checked(graph.inner) if graph.inner else {})
 
@@ -95,13 +112,14 @@ class _Emitter:
         asm = self.asm
         match node:
             case Leaf(slot):
+                self.leads.leaves[node] = self.labels[node]
                 asm.mov(R1, slot)
-                asm.jump(self.count)
+                asm.jump(self.leads.count)
             case Enter(offset, row):
                 assert self.graph.inner is not None
                 self.evaluate(offset)
                 self.access.enter(offset)
-                asm.mov(R9, self.first_slot + self.graph.row_slot(row))
+                asm.mov(R9, self.leads.first_slot + self.graph.row_slot(row))
                 if self.graph.marks:
                     self.counting.row()
                 self.go(self.graph.inner, last=True)
@@ -113,38 +131,42 @@ class _Emitter:
                     self.evaluate(index)
                 self.access.room(index, size, self.label(short))
                 self.go(enough, last=True)
-            case Switch(expr, bounds, targets):
+            case Switch(expr):
                 asm.block(str(expr))
                 self.evaluate(expr, self.checked.get(node))
-                self.search(bounds, targets, last=True)
+                self.search(node)
             case Mark(slots, once, then):
                 self.counting.mark(slots, once)
                 self.go(then, last=True)
 
-    def search(self, bounds: tuple[int, ...], targets: tuple[Node, ...], *, last: bool) -> None:
-        """Go to the target of the interval that R0 falls into; see graph.Switch."""
-        asm, default = self.asm, targets[0]
-        singles = [
-            (value, target)
-            for value, after, target in zip(bounds[::2], bounds[1::2], targets[1::2], strict=False)
-            if after == value + 1
-        ]
-        if len(singles) <= _CHAIN and len(targets) == 2 * len(singles) + 1 and set(targets[::2]) == {default}:
-            for value, target in singles:
-                asm.jump32_if(R0, "==", value, self.label(target))
-            self.go(default, last=last)
+    def search(self, node: Switch) -> None:
+        """Go to the target of the interval that R0 falls into."""
+        ends = (*(bound - 1 for bound in node.bounds), MAX_VALUE)
+        intervals = list(zip((0, *node.bounds), ends, node.targets, strict=True))
+        default, _ = Counter(node.targets).most_common(1)[0]
+        self.find([each for each in intervals if each[2] is not default], default, last=True)
+
+    def find(self, intervals: list[tuple[int, int, Node]], default: Node, *, last: bool) -> None:
+        """Go to the target of the (first, last, target) that R0 is in, else to `default`."""
+        asm = self.asm
+        if len(intervals) > _CHAIN:
+            middle, upper = len(intervals) // 2, asm.new_label()
+            asm.jump32_if(R0, ">=", intervals[middle][0], upper)
+            self.find(intervals[:middle], default, last=False)
+            asm.label(upper)
+            self.find(intervals[middle:], default, last=last)
             return
-        # An even cut leaves the usual shape, default and single value in turn, on both sides.
-        cut = max(1, len(bounds) // 4 * 2 if len(bounds) > 3 else len(bounds) // 2)
-        if len(targets) == 2:
-            asm.jump32_if(R0, ">=", bounds[0], self.label(targets[1]))
-            self.go(targets[0], last=last)
-            return
-        upper = asm.new_label()
-        asm.jump32_if(R0, ">=", bounds[cut - 1], upper)
-        self.search(bounds[: cut - 1], targets[:cut], last=False)
-        asm.label(upper)
-        self.search(bounds[cut:], targets[cut:], last=last)
+        for first, end, target in intervals:
+            if first == end:
+                asm.jump32_if(R0, "==", first, self.label(target))
+            elif end == MAX_VALUE:
+                asm.jump32_if(R0, ">=", first, self.label(target))
+            elif first == 0:
+                asm.jump32_if(R0, "<=", end, self.label(target))
+            else:
+                asm.jump32_if(R0, "<", first, self.label(default))
+                asm.jump32_if(R0, "<=", end, self.label(target))
+        self.go(default, last=last)
 
     def evaluate(self, expr: Expr, checked: Checked = None, depth: int = 0) -> None:
         """R0 = the value of `expr`."""

@@ -132,9 +132,9 @@ class _CountProgram:
             asm.block(f"decide {number}, from a copy")
             asm.label(elsewhere)
             emit_graph(asm, graph, BufferedAccess(asm, way, unreadable="unreadable"), labels, self)
-        if asm.is_target(labels.counting):
+        if asm.is_target(labels.count):
             asm.block(f"count {number}")
-            asm.label(labels.counting)
+            asm.label(labels.count)
             self.count()
         asm.label(labels.done)
 

@@ -55,11 +55,12 @@ class Explanation:
 
     def to_text(self) -> str:
         """A page for a person."""
+        inner = f"{self.inner_nodes} inner in {self.rows} places"
         end = "by marks on the way (the filters cross too much for classes)" if self.marks else "by classes"
         lines = [
             f"filters                 {self.filters}",
             f"decision graphs         {self.graphs}, counting {end}",
-            f"nodes                   {self.outer_nodes} outer, {self.inner_nodes} inner in {self.rows} places",
+            f"nodes                   {self.outer_nodes} outer, {inner}",
             f"counters                {self.slots} slots, {self.counter_bytes_per_cpu} bytes a CPU",
             f"program                 {self.instructions} instructions",
             f"longest path            {self.longest_path} instructions",
