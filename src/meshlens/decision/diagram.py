@@ -25,7 +25,7 @@ __all__ = [
     "restrict",
     "restrict_room",
     "substitute",
-    "tests_on",
+    "intervals_on",
 ]
 
 
@@ -130,7 +130,7 @@ def restrict_room(root: Diagram, expr: Room, size: int, memo: Memo, *, enough: b
     return rebuild(root, memo, keep=lambda node: expr not in node.support, choose=choose)
 
 
-def tests_on(root: Diagram, expr: Expr) -> frozenset[Interval]:
+def intervals_on(root: Diagram, expr: Expr) -> frozenset[Interval]:
     """The intervals that `root` asks `expr` about, anywhere."""
     found: set[Interval] = set()
     seen: set[Diagram] = set()

@@ -12,7 +12,7 @@ from meshlens.decision.diagram import (
     Verdict,
     restrict,
     restrict_room,
-    tests_on,
+    intervals_on,
 )
 from meshlens.decision.expr import MAX_VALUE, Expr, Room, Space, space_of
 
@@ -96,7 +96,7 @@ class Splitter:
         for position, root in state:
             if isinstance(root, Test) and expr in root.support:
                 default[position] = self.restrict(root, expr, none)
-                for asked in self.tests_on(root, expr):
+                for asked in self.intervals_on(root, expr):
                     asking[asked].append(position)
         changes: dict[frozenset[Interval], dict[int, Diagram]] = {none: {}}
         branches = []
@@ -104,7 +104,7 @@ class Splitter:
             if true not in changes:
                 left = {
                     position: self.restrict(
-                        roots[position], expr, true & self.tests_on(roots[position], expr)
+                        roots[position], expr, true & self.intervals_on(roots[position], expr)
                     )
                     for position in {position for asked in true for position in asking[asked]}
                 }
@@ -117,10 +117,10 @@ class Splitter:
     def restrict(self, root: Diagram, expr: Expr, true: frozenset[Interval]) -> Diagram:
         return _final(restrict(root, expr, true, self.restricted[expr, true]))
 
-    def tests_on(self, root: Diagram, expr: Expr) -> frozenset[Interval]:
+    def intervals_on(self, root: Diagram, expr: Expr) -> frozenset[Interval]:
         known = self.asked.get((root, expr))
         if known is None:
-            known = self.asked[root, expr] = tests_on(root, expr)
+            known = self.asked[root, expr] = intervals_on(root, expr)
         return known
 
 
