@@ -78,7 +78,7 @@ class _Builder(ABC, Generic[Task]):
                 if len(plans) > budget and len(start) > 1:
                     raise TooEntangledError
             plan = plans[current]
-            missing = {needed for needed in plan.needed if needed not in nodes}
+            missing = dict.fromkeys(needed for needed in plan.needed if needed not in nodes)
             if missing:
                 stack.extend(missing)
             else:

@@ -86,6 +86,8 @@ class _Emitter:
     def emit(self) -> None:
         # The inner part goes below the outer one, so that each falls through within itself.
         self.pending = [node for node in (self.graph.inner, self.graph.outer) if node is not None]
+        if self.graph.outer in self.emitted:  # nothing to decide: a leaf that stands elsewhere
+            self.asm.jump(self.labels[self.graph.outer])
         while self.pending:
             node = self.pending.pop()
             if node not in self.emitted:
@@ -251,7 +253,16 @@ def _after(node: Node, number: int, before: Checked) -> Checked:
     if len(by_index) > 1 or load.index is None:
         return None
     needed = load.offset + load.size
-    return before if before and before[0] is load.index and before[1] >= needed else (load.index, needed)
+    if before and before[0] is load.index and before[1] >= needed and _operand(node.expr) is load:
+        return before  # evaluated without a bounds test of its own
+    return load.index, needed
+
+
+def _operand(expr: Expr) -> Expr:
+    """What `expr` does arithmetic with, if that is one value and numbers."""
+    while isinstance(expr, Alu) and isinstance(expr.right, Const):
+        expr = expr.left
+    return expr
 
 
 def _both(one: Checked, other: Checked) -> Checked:

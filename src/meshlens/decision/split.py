@@ -49,7 +49,8 @@ class Splitter:
 
     def split(self, state: State) -> Split | None:
         """Decide the expression that wants to be first; None if nothing is left to test in this part."""
-        tests = [test for test in map(self.first_test, {diagram for _, diagram in state}) if test is not None]
+        distinct = dict.fromkeys(diagram for _, diagram in state)
+        tests = [test for test in map(self.first_test, distinct) if test is not None]
         if not tests:
             return None
         best = min(tests, key=lambda test: test.rank)

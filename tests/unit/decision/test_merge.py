@@ -127,5 +127,11 @@ def test_the_drawing_names_every_filter_and_escapes_its_name() -> None:
     assert drawing.count("{") == drawing.count("}")
 
 
+def test_the_same_list_gives_the_same_graph_every_time() -> None:
+    diagrams = [guarded(random_diagram(random.Random(seed))) for seed in range(9)]
+    names = [str(position) for position in range(len(diagrams))]
+    assert to_dot(merge(diagrams), names) == to_dot(merge(diagrams), names)
+
+
 def test_leaves_are_shared_only_between_emissions_with_the_same_labels() -> None:
     assert GraphLabels(0, "count", "done").leaves is not GraphLabels(0, "count", "done").leaves
