@@ -55,7 +55,7 @@ from meshlens.ebpf.insn import (
     decode,
     encode,
 )
-from meshlens.ebpf.link import Link
+from meshlens.ebpf.link import Link, open_link
 from meshlens.ebpf.maps import Map, MapSpec
 from meshlens.ebpf.program import Program, ProgramSpec
 from meshlens.ebpf.query import Attachment, attached, links, maps, program_by_id, programs
@@ -135,6 +135,7 @@ __all__ = [
     "links",
     "maps",
     "mount_bpffs",
+    "open_link",
     "pack_context",
     "possible_cpus",
     "program_by_id",

@@ -7,15 +7,26 @@ import ctypes
 import errno
 import os
 import struct
+from typing import Literal
 
 from meshlens.ebpf.capabilities import has_capability
 from meshlens.ebpf.constants import Command
 from meshlens.ebpf.syscall import bpf, pointer, translate
 from meshlens.errors import MeshlensError, NotSupported, PermissionDenied
 
-__all__ = ["BPFFS", "is_bpffs", "mount_bpffs", "object_kind", "pin", "pinned"]
+__all__ = ["BPFFS", "Kind", "is_bpffs", "mount_bpffs", "object_kind", "pin", "pinned"]
+
+Kind = Literal["map", "prog", "link"]
 
 BPFFS = "/sys/fs/bpf"
+
+_KINDS: dict[Kind | None, str] = {"map": "map", "prog": "program", "link": "link"}
+_KIND_OF_INODE: dict[str, Kind] = {
+    "anon_inode:bpf-map": "map",
+    "anon_inode:bpf-prog": "prog",
+    "anon_inode:bpf_link": "link",  # as created
+    "anon_inode:bpf-link": "link",  # as opened (kernel/bpf/syscall.c spells it both ways)
+}
 
 
 def pin(fd: int, path: str) -> None:
@@ -33,20 +44,24 @@ def pin(fd: int, path: str) -> None:
         raise translate(error, f"pin to {path}") from error
 
 
-def pinned(path: str) -> int:
-    """A descriptor of the object pinned at `path`. Raises MeshlensError."""
+def pinned(path: str, kind: Kind | None = None) -> int:
+    """A descriptor of what is pinned at `path`. Raises MeshlensError if that is nothing, or not of `kind`."""
     name = bytearray(os.fsencode(path) + b"\0")
     try:
-        return bpf(Command.OBJ_GET, bytearray(struct.pack("=QII", pointer(name), 0, 0)))
+        fd = bpf(Command.OBJ_GET, bytearray(struct.pack("=QII", pointer(name), 0, 0)))
     except FileNotFoundError:
         raise MeshlensError(f"nothing is pinned at {path}") from None
     except OSError as error:
         raise translate(error, f"open the pin {path}") from error
+    if kind not in (None, object_kind(fd)):
+        os.close(fd)
+        raise MeshlensError(f"{path} is no pinned {_KINDS[kind]}")
+    return fd
 
 
-def object_kind(fd: int) -> str:
-    """What is behind a descriptor: "map", "prog" or "link"."""
-    return os.readlink(f"/proc/self/fd/{fd}").removeprefix("anon_inode:bpf").strip("-_")
+def object_kind(fd: int) -> Kind | None:
+    """What is behind a descriptor; None if it is no BPF object."""
+    return _KIND_OF_INODE.get(os.readlink(f"/proc/self/fd/{fd}"))
 
 
 def is_bpffs(path: str) -> bool:

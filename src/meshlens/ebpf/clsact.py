@@ -25,7 +25,18 @@ from meshlens.ebpf.netlink import (
     attributes,
 )  # fmt: skip
 
-__all__ = ["FIRST_HANDLE", "PRIORITY", "Filter", "Side", "add", "filters", "process_owner", "remove", "sweep"]
+__all__ = [
+    "FIRST_HANDLE",
+    "PRIORITY",
+    "Filter",
+    "Side",
+    "add",
+    "both_sides",
+    "filters",
+    "process_owner",
+    "remove",
+    "sweep",
+]
 
 Side = Literal["ingress", "egress"]
 
@@ -79,9 +90,7 @@ def process_owner() -> str:
 
 def add(netlink: RtNetlink, ifindex: int, side: Side, program_fd: int, owner: str) -> Filter:
     """Puts a program behind those already at our priority; makes the qdisc if needed. Raises OSError."""
-    our_qdisc = _make_qdisc(netlink, ifindex) or any(
-        one.in_our_qdisc for one in _both_sides(netlink, ifindex)
-    )
+    our_qdisc = _make_qdisc(netlink, ifindex) or any(one.in_our_qdisc for one in both_sides(netlink, ifindex))
     name = _OURS + (_OUR_QDISC if our_qdisc else "") + owner
     handle = FIRST_HANDLE
     while True:
@@ -137,11 +146,12 @@ def sweep(ifindex: int) -> list[Filter]:
     Filters of living processes, of pins and of other pid namespaces stay. Raises OSError.
     """
     with RtNetlink() as netlink:
-        orphans = [one for one in _both_sides(netlink, ifindex) if _is_orphan(one)]
+        orphans = [one for one in both_sides(netlink, ifindex) if _is_orphan(one)]
         return [one for one in orphans if remove(netlink, one)]
 
 
-def _both_sides(netlink: RtNetlink, ifindex: int) -> list[Filter]:
+def both_sides(netlink: RtNetlink, ifindex: int) -> list[Filter]:
+    """All BPF filters on an interface."""
     return [one for side in _PARENTS for one in filters(netlink, ifindex, side)]
 
 

@@ -4,6 +4,8 @@ import os
 from types import TracebackType
 from typing import Self
 
+from meshlens.ebpf.bpffs import pin
+
 __all__ = ["Handle"]
 
 
@@ -24,6 +26,13 @@ class Handle:
         fd, self._fd = self._fd, -1
         if fd >= 0:
             os.close(fd)
+
+    def pin(self, path: str) -> None:
+        """Names the object `path` on a bpffs, which keeps it alive until the path is removed.
+
+        Raises NotSupported without bpffs, MeshlensError if the path is taken.
+        """
+        pin(self.fileno(), path)
 
     def __enter__(self) -> Self:
         return self

@@ -4,7 +4,11 @@ close(), the end of a `with` or the end of the process give up our hold, which d
 link is pinned; detach() detaches it even then.
 """
 
+# pathlib takes 6 ms to import:
+# ruff: noqa: PTH100
+
 import contextlib
+import os
 import socket
 import struct
 from abc import ABC, abstractmethod
@@ -12,15 +16,17 @@ from types import TracebackType
 from typing import Self
 
 from meshlens.ebpf import clsact
-from meshlens.ebpf.bpffs import pin
-from meshlens.ebpf.constants import Command
+from meshlens.ebpf.bpffs import object_kind, pin, pinned
+from meshlens.ebpf.constants import AttachType, Command
 from meshlens.ebpf.handle import Handle
 from meshlens.ebpf.info import LinkInfo, link_info
 from meshlens.ebpf.netlink import RtNetlink
 from meshlens.ebpf.syscall import bpf
-from meshlens.errors import NotSupported
+from meshlens.errors import MeshlensError, NotSupported
 
-__all__ = ["BpfLink", "ClsactLink", "Link", "SocketLink"]
+__all__ = ["BpfLink", "ClsactLink", "Link", "SocketLink", "open_link"]
+
+_PIN = "pin="
 
 
 class Link(ABC):
@@ -85,7 +91,7 @@ class ClsactLink(Link):
         self.filter = filter
         self._netlink: RtNetlink | None = netlink  # kept: it belongs to the namespace of the interface
         self._program = program
-        self._pinned = filter.owner is not None and filter.owner.startswith("pin=")
+        self._pinned = filter.owner is not None and filter.owner.startswith(_PIN)
 
     def detach(self) -> None:
         if self._netlink is not None:
@@ -105,7 +111,7 @@ class ClsactLink(Link):
         if self._netlink is None:
             raise ValueError("link is closed")
         pin(self._program.fileno(), path)
-        self.filter = clsact.rename(self._netlink, self.filter, self._program.fileno(), f"pin={path}")
+        self.filter = clsact.rename(self._netlink, self.filter, self._program.fileno(), _pin_owner(path))
         self._pinned = True
 
     def __del__(self) -> None:
@@ -128,3 +134,31 @@ class SocketLink(Link):
 
     def pin(self, path: str) -> None:
         raise NotSupported(f"a socket filter cannot be pinned (to {path}): it lives as long as its socket")
+
+
+def open_link(path: str) -> Link:
+    """The link pinned at `path`. Closing it changes nothing, detach() ends it; the path stays to be removed.
+
+    A pinned clsact filter is looked for on the interfaces of this network namespace. Raises MeshlensError.
+    """
+    fd = pinned(path)
+    if object_kind(fd) == "link":
+        return BpfLink(fd, _hook(link_info(fd)))
+    program, netlink = Handle(fd), RtNetlink()
+    if object_kind(fd) == "prog":
+        for ifindex, _ in socket.if_nameindex():
+            for one in clsact.both_sides(netlink, ifindex):
+                if one.owner == _pin_owner(path):
+                    return ClsactLink(netlink, program, one)
+    program.close()
+    netlink.close()
+    raise MeshlensError(f"{path} is no pinned link, or its interface is gone")
+
+
+def _pin_owner(path: str) -> str:
+    return _PIN + os.path.abspath(path)
+
+
+def _hook(info: LinkInfo) -> str:
+    sides = {AttachType.TCX_INGRESS: "tcx ingress", AttachType.TCX_EGRESS: "tcx egress"}
+    return sides.get(info.attach_type) or f"{info.type.name.lower()} {info.tracepoint}".strip()

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from typing import NamedTuple, Self
 
 from meshlens.ebpf.batch import read_batches
+from meshlens.ebpf.bpffs import pinned
 from meshlens.ebpf.constants import ANY, BPF_F_MMAPABLE, Command, MapType
 from meshlens.ebpf.cpus import possible_cpus
 from meshlens.ebpf.handle import Handle
@@ -73,6 +74,11 @@ class Map(Handle):
         info = map_info(fd)
         spec = MapSpec(info.name, info.type, info.key_size, info.value_size, info.max_entries, info.flags)
         return cls(fd, spec)
+
+    @classmethod
+    def from_pin(cls, path: str) -> Self:
+        """The map pinned at `path`. Raises MeshlensError."""
+        return cls.from_fd(pinned(path, "map"))
 
     def info(self) -> MapInfo:
         """What the kernel says about this map."""

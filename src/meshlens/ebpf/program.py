@@ -4,8 +4,10 @@ import contextlib
 import struct
 import sys
 from collections.abc import Mapping
+from typing import Self
 
 from meshlens.ebpf.assembler import Assembler, Code
+from meshlens.ebpf.bpffs import pinned
 from meshlens.ebpf.btf import FUNC, TYPEDEF, kernel_type_id
 from meshlens.ebpf.constants import AttachType, ProgramType
 from meshlens.ebpf.disassembly import disassemble
@@ -125,6 +127,11 @@ class Program(Handle):
         super().__init__(fd)
         self.maps = dict(maps or {})
         self.spec = spec
+
+    @classmethod
+    def from_pin(cls, path: str) -> Self:
+        """The program pinned at `path`, without its maps. Raises MeshlensError."""
+        return cls(pinned(path, "prog"))
 
     def info(self) -> ProgramInfo:
         """What the kernel says about this program."""
