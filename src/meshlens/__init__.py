@@ -9,14 +9,33 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from meshlens.errors import MeshlensError, NotSupported, PermissionDenied, UsageError
+    from meshlens.filters.lists import FilterList, load_list, parse_list
+    from meshlens.probes.count import CountSession, count
+    from meshlens.probes.offline import count_files
     from meshlens.probes.snapshot import Count, Snapshot
 
-__all__ = ["Count", "MeshlensError", "NotSupported", "PermissionDenied", "Snapshot", "UsageError"]
+__all__ = [
+    "Count",
+    "CountSession",
+    "FilterList",
+    "MeshlensError",
+    "NotSupported",
+    "PermissionDenied",
+    "Snapshot",
+    "UsageError",
+    "count",
+    "count_files",
+    "load_list",
+    "parse_list",
+]
 
 __version__ = "0.1.0"
 
 _HOMES = {
     "meshlens.errors": ("MeshlensError", "NotSupported", "PermissionDenied", "UsageError"),
+    "meshlens.filters.lists": ("FilterList", "load_list", "parse_list"),
+    "meshlens.probes.count": ("CountSession", "count"),
+    "meshlens.probes.offline": ("count_files",),
     "meshlens.probes.snapshot": ("Count", "Snapshot"),
 }
 

@@ -5,11 +5,25 @@ comes in, so with it what goes out is counted at tc. A packet socket counts what
 """
 
 import socket
-from dataclasses import dataclass
+import struct
+from dataclasses import dataclass, replace
 from types import TracebackType
 from typing import Final, Literal, Self
 
-from meshlens.ebpf import Link, Program, attach_clsact, attach_socket, attach_tcx, attach_xdp
+from meshlens.ebpf import (
+    Link,
+    Program,
+    attach_clsact,
+    attach_socket,
+    attach_tcx,
+    attach_xdp,
+    clsact,
+    sweep,
+)
+from meshlens.ebpf.constants import Command
+from meshlens.ebpf.link import BpfLink, ClsactLink, SocketLink
+from meshlens.ebpf.netlink import RtNetlink
+from meshlens.ebpf.syscall import bpf
 from meshlens.errors import NotSupported, UsageError
 from meshlens.probes.plan import AttachMode, CounterPlan, hook_of
 from meshlens.probes.readout import COUNTERS, Layout, Totals, read_counters
@@ -19,6 +33,7 @@ __all__ = ["Attachment", "How", "attach_counter"]
 
 How = Literal["tcx", "clsact", "xdp-native", "xdp-generic", "socket"]
 
+_SO_ATTACH_BPF: Final = 50
 _TC_HOOKS: Final[dict[Direction, Literal["ingress", "egress"]]] = {"in": "ingress", "out": "egress"}
 
 
@@ -45,6 +60,19 @@ class Attachment:
     def close(self) -> Totals:
         """Detach, give back the program and its counters; returns what was counted in the end."""
         self.link.close()
+        return self.release()
+
+    def replaced(self, program: Program, layout: Layout) -> "Attachment":
+        """The same link with another program, from now on and without a gap.
+
+        This one is left with its counters; it may be at a last frame yet: wait a moment before `release`.
+        """
+        _update(self.link, program)
+        counters = program.maps[COUNTERS].mmap()
+        return replace(self, program=program, layout=layout, counters=counters)
+
+    def release(self) -> Totals:
+        """Give back the program and its counters alone, after `replaced`; returns what was counted."""
         totals = self.read()
         self.counters.release()
         self.program.close()
@@ -88,4 +116,19 @@ def _attach(mode: AttachMode, program: Program, ifindex: int, direction: Directi
     try:
         return "tcx", attach_tcx(program, ifindex, _TC_HOOKS[direction])
     except NotSupported:
+        sweep(ifindex)  # what killed processes left
         return "clsact", attach_clsact(program, ifindex, _TC_HOOKS[direction])
+
+
+def _update(link: Link, program: Program) -> None:
+    """Put another program of the same type in the place of a link's, without a gap."""
+    match link:
+        case BpfLink():
+            attributes = bytearray(struct.pack("=4I", link.fileno(), program.fileno(), 0, 0))
+            bpf(Command.LINK_UPDATE, attributes)
+        case ClsactLink():
+            with RtNetlink() as netlink:
+                owner = link.filter.owner or ""
+                link.filter = clsact.rename(netlink, link.filter, program.fileno(), owner)
+        case SocketLink():
+            link.socket.setsockopt(socket.SOL_SOCKET, _SO_ATTACH_BPF, program.fileno())

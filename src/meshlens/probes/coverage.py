@@ -4,6 +4,7 @@ Counts belong to the name of an interface, and go on when an interface of that n
 """
 
 import logging
+import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -17,6 +18,9 @@ from meshlens.probes.plan import CounterPlan
 from meshlens.probes.snapshot import Direction
 
 __all__ = ["Coverage"]
+
+#: What a program that has just been replaced may take for the frame it is at: microseconds, really.
+_LAST_FRAME_S: Final = 0.01
 
 _GLOB: Final = frozenset("*?[")
 
@@ -97,9 +101,10 @@ class Coverage:
                     self._refuse(interface, error)
 
     def replace(self) -> None:
-        """Count by the new programs that `plan_for` gives now."""
-        for covered in self.covered.values():
-            self._replace(covered)
+        """Count by the new programs that `plan_for` gives now; nothing changes if it raises."""
+        plans = [self.plan_for(covered.interface) for covered in self.covered.values()]
+        for covered, plan in zip(self.covered.values(), plans, strict=True):
+            self._replace(covered, plan)
 
     def stop(self) -> None:
         """Detach everywhere; the ledger holds all that was counted."""
@@ -134,11 +139,15 @@ class Coverage:
             self.ledger.open(interface.name, direction)
         self.covered[interface.index] = _Covered(interface, plan, attachments)
 
-    def _replace(self, covered: _Covered) -> None:
-        covered.plan = self.plan_for(covered.interface)
-        for place, old in enumerate(covered.attachments):
-            covered.attachments[place] = attach_counter(covered.plan, covered.interface.name, old.direction)
-            self.ledger.add(covered.interface.name, old.direction, old.layout, old.close())
+    def _replace(self, covered: _Covered, plan: CounterPlan) -> None:
+        programs = [plan.program(each.direction).load() for each in covered.attachments]
+        old, covered.plan = covered.attachments, plan
+        covered.attachments = [
+            each.replaced(program, plan.layout) for each, program in zip(old, programs, strict=True)
+        ]
+        time.sleep(_LAST_FRAME_S)
+        for each in old:
+            self.ledger.add(covered.interface.name, each.direction, each.layout, each.release())
 
     def _end(self, index: int) -> None:
         covered = self.covered.pop(index)
