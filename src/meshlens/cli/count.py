@@ -150,8 +150,8 @@ def command(
 
         pin_counters(pin, filters, interfaces, direction=direction, attach=attach, helpers=helpers)
     else:
-        live = not asked and not services and sys.stdout.isatty()
         silent = bool(services) and not asked
+        live = chosen == "table" and not silent and sys.stdout.isatty()
         count_live(
             CountSession(filters, interfaces, direction=direction, attach=attach, helpers=helpers),
             open_report(chosen, live=live, silent=silent, columns=columns, helpers=helpers),
