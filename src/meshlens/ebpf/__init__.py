@@ -34,7 +34,7 @@ from meshlens.ebpf.constants import (
 )
 from meshlens.ebpf.contexts import Skb, Xdp, pack_context, unpack_context
 from meshlens.ebpf.cpus import possible_cpus
-from meshlens.ebpf.features import Feature, features, has_tcx
+from meshlens.ebpf.features import Feature, has_tcx
 from meshlens.ebpf.helpers import Helper
 from meshlens.ebpf.info import LinkInfo, MapInfo, ProgramInfo
 from meshlens.ebpf.insn import (
@@ -58,7 +58,7 @@ from meshlens.ebpf.insn import (
 from meshlens.ebpf.link import Link, open_link
 from meshlens.ebpf.maps import Map, MapSpec
 from meshlens.ebpf.program import Program, ProgramSpec
-from meshlens.ebpf.query import Attachment, attached, links, maps, program_by_id, programs
+from meshlens.ebpf.query import Attachment, attached, iter_links, iter_maps, iter_programs, program_by_id
 from meshlens.ebpf.ringbuf import RingBuffer
 from meshlens.ebpf.statistics import run_statistics
 from meshlens.ebpf.structured import Asm, Slot
@@ -128,18 +128,17 @@ __all__ = [
     "decode",
     "drop_capabilities",
     "encode",
-    "features",
     "has_capability",
     "has_tcx",
     "is_bpffs",
-    "links",
-    "maps",
+    "iter_links",
+    "iter_maps",
+    "iter_programs",
     "mount_bpffs",
     "open_link",
     "pack_context",
     "possible_cpus",
     "program_by_id",
-    "programs",
     "run_statistics",
     "sweep",
     "unpack_context",

@@ -16,7 +16,7 @@ from meshlens.ebpf.info import ProgramInfo, program_info
 from meshlens.ebpf.insn import Insn, encode
 from meshlens.ebpf.loading import Load
 from meshlens.ebpf.maps import Map, MapSpec
-from meshlens.ebpf.testrun import TestRun, run_program
+from meshlens.ebpf.testrun import LIVE_FRAMES, TestRun, run_program
 from meshlens.errors import UsageError
 
 __all__ = ["Program", "ProgramSpec"]
@@ -137,6 +137,11 @@ class Program(Handle):
         """What the kernel says about this program."""
         return program_info(self.fileno())
 
-    def test_run(self, data: bytes, *, ctx: bytes | None = None, repeat: int = 1) -> TestRun:
-        """Runs the program on `data`; see meshlens.ebpf.testrun.run_program."""
-        return run_program(self.fileno(), data, ctx, repeat)
+    def test_run(
+        self, data: bytes, *, ctx: bytes | None = None, repeat: int = 1, live_frames: bool = False
+    ) -> TestRun:
+        """Runs the program on `data` `repeat` times; see meshlens.ebpf.testrun.run_program.
+
+        With `live_frames`, what an XDP program returns happens: XDP_TX and redirects send the frames.
+        """
+        return run_program(self.fileno(), data, ctx, repeat, LIVE_FRAMES if live_frames else 0)

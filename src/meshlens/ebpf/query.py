@@ -15,7 +15,7 @@ from meshlens.ebpf.netlink import RtNetlink, attributes
 from meshlens.ebpf.syscall import bpf, pointer, translate
 from meshlens.errors import MeshlensError
 
-__all__ = ["Attachment", "attached", "links", "maps", "program_by_id", "programs"]
+__all__ = ["Attachment", "attached", "iter_links", "iter_maps", "iter_programs", "program_by_id"]
 
 _RTM_GETLINK, _IFINFOMSG, _IFLA_XDP = 18, struct.Struct("=BxHiII"), 43
 _XDP_ATTACHED, _XDP_PROG_IDS = 2, {"native": 5, "generic": 6, "offloaded": 7}
@@ -52,17 +52,17 @@ def attached(ifindex: int) -> list[Attachment]:
     return found
 
 
-def programs() -> Iterator[ProgramInfo]:
+def iter_programs() -> Iterator[ProgramInfo]:
     """All programs in the kernel. Needs CAP_SYS_ADMIN; raises PermissionDenied."""
     return (program_info(h.fileno()) for h in _objects(Command.PROG_GET_NEXT_ID, Command.PROG_GET_FD_BY_ID))
 
 
-def maps() -> Iterator[MapInfo]:
+def iter_maps() -> Iterator[MapInfo]:
     """All maps in the kernel. Needs CAP_SYS_ADMIN; raises PermissionDenied."""
     return (map_info(h.fileno()) for h in _objects(Command.MAP_GET_NEXT_ID, Command.MAP_GET_FD_BY_ID))
 
 
-def links() -> Iterator[LinkInfo]:
+def iter_links() -> Iterator[LinkInfo]:
     """All links in the kernel. Needs CAP_SYS_ADMIN; raises PermissionDenied."""
     return (link_info(h.fileno()) for h in _objects(Command.LINK_GET_NEXT_ID, Command.LINK_GET_FD_BY_ID))
 
@@ -119,7 +119,7 @@ def _xdp(netlink: RtNetlink, ifindex: int) -> list[Attachment]:
 
 def _link_of(program_id: int, ifindex: int) -> int:
     """The XDP link behind a program: rtnetlink does not say."""
-    return next((one.id for one in links() if (one.program_id, one.ifindex) == (program_id, ifindex)), 0)
+    return next((one.id for one in iter_links() if (one.program_id, one.ifindex) == (program_id, ifindex)), 0)
 
 
 def _tcx(ifindex: int, side: Side) -> list[Attachment]:

@@ -31,9 +31,10 @@ def run_program(fd: int, data: bytes, ctx: bytes | None = None, repeat: int = 1,
     (net/bpf/test_run.c). A socket filter sees the data without its first 14 bytes here.
     Raises NotSupported, PermissionDenied or BpfError.
     """
-    data_in, data_out = bytearray(data), bytearray(0 if flags & LIVE_FRAMES else len(data) + _GROWTH_BYTES)
-    ctx_in = bytearray(ctx or b"")
-    ctx_out = bytearray(len(ctx_in))
+    data_in, ctx_in = bytearray(data), bytearray(ctx or b"")
+    live = flags & LIVE_FRAMES  # they are gone afterwards: the kernel refuses to give them back
+    data_out = bytearray(0 if live else len(data) + _GROWTH_BYTES)
+    ctx_out = bytearray(0 if live else len(ctx_in))
     attributes = bytearray(_ATTRIBUTES.pack(
         fd, 0, len(data_in), len(data_out), pointer(data_in), pointer(data_out), repeat, 0,
         len(ctx_in), len(ctx_out), pointer(ctx_in), pointer(ctx_out), flags, 0, 0,
