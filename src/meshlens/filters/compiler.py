@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import cache, cached_property
 from typing import Final
 
-from meshlens.decision.diagram import Diagram, Verdict, interval, of_empty_frame, substitute
+from meshlens.decision.diagram import Diagram, Verdict, graft, interval, of_empty_frame, substitute
 from meshlens.decision.expr import MAX_VALUE, Expr, Space, alu, const, entry, load, meta, room
 from meshlens.decision.interpret import Frame, classify
 from meshlens.decision.merge import DecisionGraph, merge
@@ -86,14 +86,18 @@ def compile_list(filters: FilterList, *, link_type: int = ETHERNET, helpers: boo
     $MAC must have been replaced (FilterList.with_mac). Raises FilterError where a filter cannot be compiled.
     """
     counted = tuple(entry for entry in filters.filters if helpers or not entry.helper)
-    return CompiledList(counted, merge([_diagram_at(entry, link_type) for entry in counted]))
+    diagrams = [_diagram_at(entry.where, entry.expression, link_type) for entry in counted]
+    if filters.prefilter:
+        before = _diagram_at("prefilter", filters.prefilter, link_type)
+        diagrams = [graft(before, match=each, no=Verdict.NO) for each in diagrams]
+    return CompiledList(counted, merge(diagrams))
 
 
-def _diagram_at(definition: FilterDef, link_type: int) -> Diagram:
+def _diagram_at(where: str, expression: str, link_type: int) -> Diagram:
     try:
-        return filter_diagram(definition.expression, link_type)
+        return filter_diagram(expression, link_type)
     except FilterError as error:
-        raise error.at(definition.where) from None
+        raise error.at(where) from None
 
 
 def filter_diagram(expression: str, link_type: int = ETHERNET) -> Diagram:

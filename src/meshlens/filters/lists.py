@@ -58,10 +58,14 @@ class FilterDef:
 
 @dataclass(frozen=True)
 class FilterList:
-    """The filters of a list in the order of its lines, helpers included."""
+    """The filters of a list in the order of its lines, helpers included.
+
+    Of frames that do not match the `prefilter`, if there is one, none of the filters sees anything.
+    """
 
     filters: tuple[FilterDef, ...]
     source: str = "<list>"
+    prefilter: str = ""
 
     def __iter__(self) -> Iterator[FilterDef]:
         return iter(self.filters)
@@ -72,14 +76,14 @@ class FilterList:
     @cached_property
     def uses_mac(self) -> bool:
         """Whether the list means something else on each interface."""
-        return any(each.uses_mac for each in self.filters)
+        return any(each.uses_mac for each in self.filters) or bool(_MAC_VARIABLE.search(self.prefilter))
 
     def with_mac(self, mac: str) -> "FilterList":
         """The list with an interface's own address (`02:00:00:00:00:01`) in the place of `$MAC`."""
         if not _MAC.fullmatch(mac):
             raise UsageError(f"{mac!r} is no MAC address; it should look like 02:00:00:00:00:01")
         own = [replace(each, expression=_MAC_VARIABLE.sub(mac, each.expression)) for each in self.filters]
-        return FilterList(tuple(own), self.source)
+        return FilterList(tuple(own), self.source, _MAC_VARIABLE.sub(mac, self.prefilter))
 
 
 def load_list(path: str | Path) -> FilterList:
