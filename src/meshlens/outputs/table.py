@@ -57,8 +57,9 @@ def build_table(
     width: int = WIDTH,
     exact: bool = False,
 ) -> "Group":
-    """Build what rich shows as a table, at most `width` wide: filter, packets, bytes, rates, share of bytes.
+    """Build what rich shows as a table, at most `width` wide: filter, packets, bytes, rates, share.
 
+    The share is that of the busiest filter's bytes: filters overlap, so that their sum says nothing.
     Rates are those since `previous`; without it there are none. `columns`: the packets of each interface
     instead, a second if there is a `previous`; interfaces that do not fit are summed. `helpers`: the filters
     whose name begins with '%' too. `rows`: the first so many. `exact`: packets and bytes to the last digit,
@@ -78,10 +79,10 @@ def build_table(
         heading += ", packets/s" if seconds > 0 else ", packets"
         made = _interface_columns(pairs, seconds, width)
     else:
-        all_bytes = sum(each.bytes for each in sums.values())
-        made = _sum_columns(pairs, seconds, all_bytes, str if exact else human)
+        most_bytes = max((each.bytes for each in sums.values()), default=0)
+        made = _sum_columns(pairs, seconds, most_bytes, str if exact else human)
         if sum(column.width for column in made) > width - NAME_MIN_WIDTH:
-            made = _sum_columns(pairs, seconds, all_bytes, human)
+            made = _sum_columns(pairs, seconds, most_bytes, human)
     foot = f"{len(shown)} of {len(sums)} filters · {_missed(snapshot)}"
     # As wide as the longest name of all, so that nothing moves when other filters come to be shown.
     name_width = max(cell_len(_printable(text)) for text in (heading, *sums))
@@ -131,7 +132,7 @@ def _sum(snapshot: Snapshot, *, helpers: bool) -> dict[str, Sum]:
 
 
 def _sum_columns(
-    pairs: list[tuple[Sum, Sum]], seconds: float, all_bytes: int, number: Callable[[int], str]
+    pairs: list[tuple[Sum, Sum]], seconds: float, most_bytes: int, number: Callable[[int], str]
 ) -> list[Column]:
     made = [
         Column("packets", [number(now.packets) for now, _ in pairs]),
@@ -142,7 +143,7 @@ def _sum_columns(
             Column("pkt/s", [_rate(now.packets, was.packets, seconds) for now, was in pairs]),
             Column("bit/s", [_rate(8 * now.bytes, 8 * was.bytes, seconds) for now, was in pairs]),
         ]
-    return [*made, Column("share", [f"{100 * now.bytes / (all_bytes or 1):.1f}%" for now, _ in pairs])]
+    return [*made, Column("share", [f"{100 * now.bytes / (most_bytes or 1):.1f}%" for now, _ in pairs])]
 
 
 def _interface_columns(pairs: list[tuple[Sum, Sum]], seconds: float, width: int) -> list[Column]:

@@ -33,16 +33,16 @@ def cells(text: str) -> dict[str, list[str]]:
 def test_sums_are_exact_and_the_busiest_filter_stands_first() -> None:
     text = format_table(SMALL)
     assert text.splitlines()[0].split() == ["filter", "packets", "bytes", "share"]
-    assert text.splitlines()[1].split() == ["arp", "111", "4662", "86.9%"]
-    assert text.splitlines()[2].split() == ["icmp6", "7", "700", "13.1%"]
+    assert text.splitlines()[1].split() == ["arp", "111", "4662", "100.0%"]
+    assert text.splitlines()[2].split() == ["icmp6", "7", "700", "15.0%"]
     assert text.splitlines()[3] == "2 of 2 filters · missed 0"
 
 
 def test_rates_are_those_since_the_snapshot_before() -> None:
     table = cells(format_table(SMALL, BEFORE))
     assert table["filter"] == ["packets", "bytes", "pkt/s", "bit/s", "share"]
-    assert table["arp"] == ["111", "4662", "55", "18.6k", "86.9%"]  # (111 - 1) / 2, 8 * (4662 - 20) / 2
-    assert table["icmp6"] == ["7", "700", "3.50", "2.80k", "13.1%"]
+    assert table["arp"] == ["111", "4662", "55", "18.6k", "100.0%"]  # (111 - 1) / 2, 8 * (4662 - 20) / 2
+    assert table["icmp6"] == ["7", "700", "3.50", "2.80k", "15.0%"]
 
 
 def test_a_counter_that_began_anew_counts_from_0_and_no_time_means_no_rate() -> None:
