@@ -5,7 +5,7 @@ tuple.
 """
 
 import sys
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 from meshlens.ebpf import insn as op
 from meshlens.ebpf.insn import R0, ByteOrder, Insn, Reg
@@ -14,20 +14,29 @@ from meshlens.errors import MeshlensError
 
 __all__ = ["Assembler", "AssemblyError", "Code"]
 
-_ALU64 = {name: op.ALU64 | bits for name, bits in op.ALU_OPS.items()}
-_ALU32 = {name: op.ALU | bits for name, bits in op.ALU_OPS.items()}
-_JUMP64 = {name: op.JMP | bits for name, bits in op.JUMP_OPS.items()}
-_JUMP32 = {name: op.JMP32 | bits for name, bits in op.JUMP_OPS.items()}
-_LOAD = {size: op.LDX | op.MODE_MEM | bits for size, bits in op.SIZE_BITS.items()}
-_STORE_REG = {size: op.STX | op.MODE_MEM | bits for size, bits in op.SIZE_BITS.items()}
-_STORE_IMM = {size: op.ST | op.MODE_MEM | bits for size, bits in op.SIZE_BITS.items()}
-_ATOMIC = {size: op.STX | op.MODE_ATOMIC | op.SIZE_BITS[size] for size in (4, 8)}
-
-_SIGN_EXTENDED = "{:#x} would be sign-extended from 32 bits: use the 32-bit form, or a register with ld_imm64"
+_Key = TypeVar("_Key", str, int)
 
 
 class AssemblyError(MeshlensError):
     """The program as written cannot be encoded: an immediate too big, a label never placed."""
+
+
+class _Opcodes(dict[_Key, int]):
+    """Opcodes by operator or size; free of checks, since only a miss costs something."""
+
+    def __missing__(self, key: _Key) -> int:
+        raise AssemblyError(f"no operation {key!r} here: there are {', '.join(map(str, self))}")
+
+
+_ALU64 = _Opcodes({name: op.ALU64 | bits for name, bits in op.ALU_OPS.items()})
+_ALU32 = _Opcodes({name: op.ALU | bits for name, bits in op.ALU_OPS.items()})
+_JUMP64 = _Opcodes({name: op.JMP | bits for name, bits in op.JUMP_OPS.items()})
+_JUMP32 = _Opcodes({name: op.JMP32 | bits for name, bits in op.JUMP_OPS.items()})
+_LOAD = _Opcodes({size: op.LDX | op.MODE_MEM | bits for size, bits in op.SIZE_BITS.items()})
+_STORE_REG = _Opcodes({size: op.STX | op.MODE_MEM | bits for size, bits in op.SIZE_BITS.items()})
+_STORE_IMM = _Opcodes({size: op.ST | op.MODE_MEM | bits for size, bits in op.SIZE_BITS.items()})
+_ATOMIC = _Opcodes({size: op.STX | op.MODE_ATOMIC | op.SIZE_BITS[size] for size in (4, 8)})
+_SIGN_EXTENDED = "{:#x} would be sign-extended from 32 bits: use the 32-bit form, or a register with ld_imm64"
 
 
 class Code(NamedTuple):

@@ -97,20 +97,18 @@ def attach_socket(program: Program, target: int | socket.socket) -> SocketLink:
     The packet socket sees both directions, Ethernet header first; it keeps as many bytes of each frame as the
     program returns. Raises PermissionDenied or BpfError.
     """
-    packets = target
+    owned = isinstance(target, int)
+    # Protocol 0 until bound: nothing comes in before the filter is there.
+    filtered = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0) if isinstance(target, int) else target
+    link = SocketLink(filtered, owned=owned)
     try:
-        if isinstance(packets, int):
-            packets = socket.socket(
-                socket.AF_PACKET, socket.SOCK_RAW, 0
-            )  # 0: nothing before the filter is there
-        packets.setsockopt(socket.SOL_SOCKET, _SO_ATTACH_BPF, program.fileno())
+        filtered.setsockopt(socket.SOL_SOCKET, _SO_ATTACH_BPF, program.fileno())
         if isinstance(target, int):
-            packets.bind((socket.if_indextoname(target), _ETH_P_ALL))
+            filtered.bind((socket.if_indextoname(target), _ETH_P_ALL))
     except OSError as error:
-        if isinstance(target, int) and isinstance(packets, socket.socket):
-            packets.close()
+        link.close()
         raise _refusal(error, program, target if isinstance(target, int) else 0, "socket") from error
-    return SocketLink(packets)
+    return link
 
 
 def attach_raw_tracepoint(program: Program, name: str) -> BpfLink:

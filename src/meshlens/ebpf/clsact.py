@@ -24,6 +24,7 @@ from meshlens.ebpf.netlink import (
     attribute,
     attributes,
 )  # fmt: skip
+from meshlens.ebpf.syscall import translate
 
 __all__ = [
     "FIRST_HANDLE",
@@ -113,13 +114,16 @@ def rename(netlink: RtNetlink, old: Filter, program_fd: int, owner: str) -> Filt
 
 
 def remove(netlink: RtNetlink, gone: Filter) -> bool:
-    """Takes a filter of ours away, and with the last one our qdisc; False if it was gone already."""
+    """Takes a filter of ours away, and with the last one our qdisc; False if it was gone already.
+
+    Raises PermissionDenied, BpfError.
+    """
     try:
         netlink.request(_RTM_DELTFILTER, _filter_message(gone))
     except OSError as error:
         if error.errno in (errno.ENOENT, errno.ENODEV, errno.EINVAL):
             return False
-        raise
+        raise translate(error, f"detach from interface number {gone.ifindex} (clsact {gone.side})") from error
     if gone.in_our_qdisc:
         _remove_empty_qdisc(netlink, gone.ifindex)
     return True
@@ -143,7 +147,7 @@ def filters(netlink: RtNetlink, ifindex: int, side: Side) -> list[Filter]:
 def sweep(ifindex: int) -> list[Filter]:
     """Removes from an interface what our processes left there when they were killed; returns what it removed.
 
-    Filters of living processes, of pins and of other pid namespaces stay. Raises OSError.
+    Filters of living processes, of pins and of other pid namespaces stay. Raises PermissionDenied, BpfError.
     """
     with RtNetlink() as netlink:
         orphans = [one for one in both_sides(netlink, ifindex) if _is_orphan(one)]

@@ -27,6 +27,7 @@ from meshlens.errors import MeshlensError, NotSupported
 __all__ = ["BpfLink", "ClsactLink", "Link", "SocketLink", "open_link"]
 
 _PIN = "pin="
+_SO_DETACH_FILTER = 27
 
 
 class Link(ABC):
@@ -84,7 +85,10 @@ class BpfLink(Link):
 
 
 class ClsactLink(Link):
-    """A filter on a clsact qdisc, for kernels without TCX. A killed process leaves it: see clsact.sweep."""
+    """A filter on a clsact qdisc, for kernels without TCX.
+
+    A killed process leaves it (see clsact.sweep), and detaching it needs CAP_NET_ADMIN until the end.
+    """
 
     def __init__(self, netlink: RtNetlink, program: Handle, filter: clsact.Filter) -> None:
         self.hook = f"clsact {filter.side}"
@@ -95,17 +99,16 @@ class ClsactLink(Link):
 
     def detach(self) -> None:
         if self._netlink is not None:
-            clsact.remove(self._netlink, self.filter)
-            self._pinned = True
+            self._pinned = False
             self.close()
 
     def close(self) -> None:
         if self._netlink is None:
             return
-        if not self._pinned:
-            clsact.remove(self._netlink, self.filter)
-        self._netlink.close()
-        self._netlink = None
+        netlink, self._netlink = self._netlink, None
+        with netlink:
+            if not self._pinned:
+                clsact.remove(netlink, self.filter)
 
     def pin(self, path: str) -> None:
         if self._netlink is None:
@@ -115,22 +118,28 @@ class ClsactLink(Link):
         self._pinned = True
 
     def __del__(self) -> None:
-        with contextlib.suppress(OSError):
+        with contextlib.suppress(MeshlensError):
             self.close()
 
 
 class SocketLink(Link):
-    """A packet socket whose filter the program is; the socket itself receives what the program returns."""
+    """A socket whose filter the program is; the socket itself receives what the program returns."""
 
-    def __init__(self, packets: socket.socket) -> None:
+    def __init__(self, filtered: socket.socket, *, owned: bool) -> None:
         self.hook = "socket"
-        self.socket = packets
+        self.socket = filtered
+        self._owned = owned
 
     def detach(self) -> None:
         self.close()
 
     def close(self) -> None:
-        self.socket.close()
+        """Closes the socket that attach_socket made; takes only the filter off one that it was given."""
+        if self._owned:
+            self.socket.close()
+        elif self.socket.fileno() >= 0:
+            with contextlib.suppress(FileNotFoundError):
+                self.socket.setsockopt(socket.SOL_SOCKET, _SO_DETACH_FILTER, 0)
 
     def pin(self, path: str) -> None:
         raise NotSupported(f"a socket filter cannot be pinned (to {path}): it lives as long as its socket")

@@ -82,9 +82,9 @@ def translate(error: OSError, doing: str) -> MeshlensError:
 
 
 def _needed() -> str:
-    missing = [name for name in ("bpf", "net_admin", "perfmon") if not has_capability(name)]
-    if missing and not has_capability("sys_admin"):
-        return f"run as root, or with {', '.join('CAP_' + name.upper() for name in missing)}"
+    if not has_capability("sys_admin"):
+        missing = [name for name in ("bpf", "net_admin", "perfmon") if not has_capability(name)]
+        return f"run as root, or with {', '.join('CAP_' + name.upper() for name in missing or ['sys_admin'])}"
     return "even root may not do that here (a container, kernel lockdown, or what the program asks for)"
 
 

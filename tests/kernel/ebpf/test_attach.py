@@ -122,6 +122,18 @@ def test_programs_of_others_run_on_before_and_after_ours(attach: Attach, netns_p
             assert left.program_id == foreign.info().id
 
 
+def test_tc_falls_back_to_clsact_without_tcx(netns_pair: NetNsPair, monkeypatch: pytest.MonkeyPatch) -> None:
+    near = netns_pair.near
+    monkeypatch.setattr("meshlens.ebpf.attach.has_tcx", lambda: False)
+    with counter(ProgramType.SCHED_CLS).load() as program:
+        with near.run(lambda: attach_tc(program, near.ifindex, "egress")) as link:
+            assert link.hook == "clsact egress"
+            near.send(FRAME)
+            assert wait_for(lambda: hits(program), 1)
+        with pytest.raises(NotSupported, match=r"tcx egress.*use clsact"):
+            near.run(lambda: attach_tcx(program, near.ifindex, "egress"))
+
+
 def foreign_filter(program: Program, ns: NetNs) -> Link:
     """As if made by another tool: priority 7, handle 1, a name of its own."""
     netlink = RtNetlink()
@@ -199,6 +211,18 @@ def test_a_socket_filter_sees_both_directions_and_passes_on_what_it_returns(netn
         far.send(FRAME)
         time.sleep(0.05)
         assert hits(program) == 3
+
+
+def test_a_given_socket_loses_its_filter_and_stays_open() -> None:
+    left, right = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
+    a = Asm()
+    a.ret(3)
+    with left, right, ProgramSpec("cut", ProgramType.SOCKET_FILTER, a).load() as program:
+        with attach_socket(program, right):
+            left.send(b"abcdef")
+            assert right.recv(100) == b"abc"
+        left.send(b"abcdef")
+        assert right.recv(100) == b"abcdef"
 
 
 @pytest.mark.parametrize("btf", [False, True])

@@ -68,6 +68,13 @@ def test_a_jump_to_nowhere_and_a_label_placed_twice_are_refused() -> None:
         a.label("there")
 
 
+def test_unknown_operators_and_sizes_are_refused_with_what_there_is() -> None:
+    with pytest.raises(AssemblyError, match=r"no operation '=<' here: there are ==, >"):
+        Asm().jump_if(R0, "=<", 1, "x")
+    with pytest.raises(AssemblyError, match=r"no operation 3 here: there are 4, 2, 1, 8"):
+        Asm().load(R0, R1, 0, 3)
+
+
 def test_offsets_outside_16_bits_are_refused() -> None:
     with pytest.raises(AssemblyError, match="40000"):
         Asm().load(R0, R1, 40000, 4)
