@@ -112,13 +112,12 @@ def _bpffs() -> None:
 
 
 def _jit() -> None:
-    try:
-        with open("/proc/sys/net/core/bpf_jit_enable") as file:
-            enabled = file.read().strip() != "0"
-    except FileNotFoundError:
-        enabled = False
-    if not enabled:
-        raise NotSupported("programs are interpreted, several times slower: sysctl net.core.bpf_jit_enable=1")
+    """Asks a program, since the sysctl shows in the first network namespace only (net/core/sysctl_net_core.c)."""
+    with _spec(ProgramType.XDP).load() as program:
+        if not program.info().jited_bytes:
+            raise NotSupported(
+                "programs are interpreted, several times slower: sysctl net.core.bpf_jit_enable=1"
+            )
 
 
 _PROBES: dict[str, Callable[[], None]] = {
