@@ -112,7 +112,7 @@ def _bpffs() -> None:
 
 
 def _jit() -> None:
-    """Asks a program, since the sysctl shows in the first network namespace only (net/core/sysctl_net_core.c)."""
+    """Asks a program: the sysctl is seen in the first network namespace only (net/core/sysctl_net_core.c)."""
     with _spec(ProgramType.XDP).load() as program:
         if not program.info().jited_bytes:
             raise NotSupported(
