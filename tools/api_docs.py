@@ -21,11 +21,16 @@ MODULES = (
     "meshlens.filters.lists",
     "meshlens.filters.compiler",
     "meshlens.probes.count",
+    "meshlens.probes.offline",
+    "meshlens.probes.pinned",
+    "meshlens.probes.pins",
     "meshlens.probes.snapshot",
+    "meshlens.outputs",
     "meshlens.packet.capture",
     "meshlens.packet.batadv",
     "meshlens.packet.layout",
     "meshlens.packet.craft",
+    "meshlens.packet.mesh",
     "meshlens.ebpf",
 )
 
@@ -45,12 +50,12 @@ def page() -> str:
 
 
 def module_lines(module: ModuleType) -> Iterator[str]:
-    """Yield the section of one module; names that another section describes are only listed."""
+    """Yield the section of one module; the first module's names are only listed, with their home."""
     yield f"## {module.__name__}\n\n{doc(module)}"
     for name in module.__all__:
-        member = getattr(module, name)
-        home = getattr(member, "__module__", module.__name__)
-        if home != module.__name__ and home in MODULES:
+        member = inspect.unwrap(getattr(module, name))
+        if module.__name__ == MODULES[0]:
+            home = next(other for other in MODULES[1:] if name in import_module(other).__all__)
             yield f"- `{name}`: see [{home}](#{home.replace('.', '')})"
         elif inspect.isclass(member) or inspect.isfunction(member):
             yield from member_lines(name, member)

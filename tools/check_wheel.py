@@ -44,7 +44,7 @@ def main(meshlens: str) -> int:
         folder = Path(name)
         (folder / "filters.list").write_text(LIST)
         (folder / "frames.pcap").write_bytes(pcap(FRAMES))
-        command = [meshlens, "count", "filters.list", "--read", "frames.pcap", "--json"]
+        command = [str(Path(meshlens).absolute()), "count", "filters.list", "--read", "frames.pcap", "--json"]
         output = subprocess.run(command, cwd=folder, check=True, capture_output=True, text=True).stdout
     records = [json.loads(line) for line in output.splitlines()]
     counted = {
@@ -53,7 +53,7 @@ def main(meshlens: str) -> int:
     if counted != TRUTH or records[-1]["missed"] != 0:
         print(f"check_wheel: the truth is {TRUTH}, none missed; counted:\n{output}", file=sys.stderr)
         return 1
-    print(f"check_wheel: {len(TRUTH)} filters counted {len(FRAMES)} frames rightly")
+    print(f"check_wheel: {len(TRUTH)} filters counted {len(FRAMES)} frames correctly")
     return 0
 
 

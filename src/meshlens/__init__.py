@@ -9,33 +9,49 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from meshlens.errors import MeshlensError, NotSupported, PermissionDenied, UsageError
+    from meshlens.filters.compiler import CompiledList, compile_list
     from meshlens.filters.lists import FilterList, load_list, parse_list
+    from meshlens.packet.capture import CapturedFrame, read_capture
     from meshlens.probes.count import CountSession, count
     from meshlens.probes.offline import count_files
+    from meshlens.probes.pinned import PinnedCounter, open_pin, pin_names
+    from meshlens.probes.pins import detach_pin
     from meshlens.probes.snapshot import Count, Snapshot
 
 __all__ = [
+    "CapturedFrame",
+    "CompiledList",
     "Count",
     "CountSession",
     "FilterList",
     "MeshlensError",
     "NotSupported",
     "PermissionDenied",
+    "PinnedCounter",
     "Snapshot",
     "UsageError",
+    "compile_list",
     "count",
     "count_files",
+    "detach_pin",
     "load_list",
+    "open_pin",
     "parse_list",
+    "pin_names",
+    "read_capture",
 ]
 
 __version__ = "0.1.0"
 
 _HOMES = {
     "meshlens.errors": ("MeshlensError", "NotSupported", "PermissionDenied", "UsageError"),
+    "meshlens.filters.compiler": ("CompiledList", "compile_list"),
     "meshlens.filters.lists": ("FilterList", "load_list", "parse_list"),
+    "meshlens.packet.capture": ("CapturedFrame", "read_capture"),
     "meshlens.probes.count": ("CountSession", "count"),
     "meshlens.probes.offline": ("count_files",),
+    "meshlens.probes.pinned": ("PinnedCounter", "open_pin", "pin_names"),
+    "meshlens.probes.pins": ("detach_pin",),
     "meshlens.probes.snapshot": ("Count", "Snapshot"),
 }
 
