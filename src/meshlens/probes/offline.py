@@ -64,7 +64,7 @@ class OfflineCounter:
         self, filters: FilterList, *, mac: str = "", helpers: bool = False, kernel: bool = True
     ) -> None:
         if filters.uses_mac and not mac:
-            raise UsageError(f"{filters.source} uses $MAC, which capture files do not tell: give the address")
+            raise UsageError(f"{filters.source} uses $MAC, which capture files do not tell: give it by --mac")
         self.filters = filters.with_mac(mac) if filters.uses_mac else filters
         self.helpers = helpers
         self.kernel = kernel and not any(_ASKS_INTERFACE.search(each.expression) for each in filters)
