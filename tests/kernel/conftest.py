@@ -34,9 +34,8 @@ class NetNs(NamedTuple):
         return self.run(lambda: socket.if_nametoindex(self.ifname))
 
     def shell(self, *command: str, check: bool = True) -> subprocess.CompletedProcess[str]:
-        """Runs a command inside; its output is text."""
-        inside = ["ip", "netns", "exec", self.name, *command]
-        return subprocess.run(inside, check=check, capture_output=True, text=True, timeout=60)
+        """Runs a command inside; its output is text. Raises RuntimeError with what it said, if `check`."""
+        return _run("ip", "netns", "exec", self.name, *command, check=check)
 
     def enter(self) -> None:
         """Moves the calling thread inside, for good: for threads and child processes made for it."""
@@ -93,40 +92,26 @@ def make_netns_pair(quiet: bool = True) -> Iterator[NetNsPair]:
     pair = NetNsPair(*(NetNs(f"ml{os.getpid()}-{number}{side}", "veth0") for side in "ab"))
     try:
         for ns in pair:
-            _ip("netns", "add", ns.name)
+            _run("ip", "netns", "add", ns.name)
             if quiet:
-                ns.shell(
-                    "sysctl",
-                    "-qw",
-                    "net.ipv6.conf.all.disable_ipv6=1",
-                    "net.ipv6.conf.default.disable_ipv6=1",
-                )
-        _ip(
-            "link",
-            "add",
-            "veth0",
-            "netns",
-            pair.near.name,
-            "type",
-            "veth",
-            "peer",
-            "veth0",
-            "netns",
-            pair.far.name,
-        )
+                switches = [f"net.ipv6.conf.{which}.disable_ipv6=1" for which in ("all", "default")]
+                ns.shell("sysctl", "-qw", *switches)
+        near, far = ("veth0", "netns", pair.near.name), ("veth0", "netns", pair.far.name)
+        _run("ip", "link", "add", *near, "type", "veth", "peer", *far)
         for ns in pair:
             ns.shell("ip", "link", "set", "lo", "up")
             ns.shell("ip", "link", "set", "veth0", "up")
         yield pair
     finally:
         for ns in pair:
-            subprocess.run(["ip", "netns", "del", ns.name], check=False, capture_output=True, timeout=60)
+            _run("ip", "netns", "del", ns.name, check=False)
 
 
-def _ip(*arguments: str) -> None:
-    done = subprocess.run(["ip", *arguments], check=False, capture_output=True, text=True, timeout=60)
-    if done.returncode:
-        raise RuntimeError(f"ip {' '.join(arguments)}: {done.stderr.strip()}")
+def _run(*command: str, check: bool = True) -> subprocess.CompletedProcess[str]:
+    done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=60)
+    if check and done.returncode:
+        raise RuntimeError(f"{' '.join(command)}: {done.stderr.strip()}")
+    return done
 
 
 @pytest.fixture

@@ -147,7 +147,7 @@ def _link_create(program: Program, ifindex: int, kind: AttachType, flags: int) -
 
 def _refusal(error: OSError, program: Program, ifindex: int, hook: str) -> MeshlensError:
     where = f"attach {_program(program)} to {_name(ifindex)} ({hook})"
-    if error.errno in (errno.EBUSY, errno.EEXIST):
+    if error.errno in (errno.EBUSY, errno.EEXIST) and hook.startswith("xdp"):
         return BpfError(f"cannot {where}: another program is there; it stays. Use tc instead", error.errno)
     if error.errno in (errno.ENODEV, errno.ENXIO):
         return BpfError(f"cannot {where}: no such interface", error.errno)

@@ -56,6 +56,8 @@ _DIRECT_ACTION = 1
 _CLSACT_PARENT, _CLSACT_HANDLE = 0xFFFFFFF1, 0xFFFF0000
 _PARENTS: dict[Side, int] = {"ingress": 0xFFFFFFF2, "egress": 0xFFFFFFF3}
 _ALL_PROTOCOLS = 0x0003  # ETH_P_ALL
+_INGRESS_QDISC = "an ingress qdisc has the place of clsact: tc qdisc del dev ... ingress"
+_TRIES, _LAST_PRIORITY = 1000, 10
 _TCMSG = struct.Struct("=BxxxiIII")
 _OURS, _OUR_QDISC = "meshlens ", "qdisc=ours "
 
@@ -90,20 +92,35 @@ def process_owner() -> str:
 
 
 def add(netlink: RtNetlink, ifindex: int, side: Side, program_fd: int, owner: str) -> Filter:
-    """Puts a program behind those already at our priority; makes the qdisc if needed. Raises OSError."""
-    our_qdisc = _make_qdisc(netlink, ifindex) or any(one.in_our_qdisc for one in both_sides(netlink, ifindex))
-    name = _OURS + (_OUR_QDISC if our_qdisc else "") + owner
-    handle = FIRST_HANDLE
-    while True:
-        wanted = Filter(ifindex, side, PRIORITY, handle, name, 0)
+    """Puts a program behind those of ours that are there; makes the qdisc if needed. Raises OSError.
+
+    Where a filter of another kind has our priority, which the kernel lets nobody share, it takes the next.
+    """
+    handle, priority, made = FIRST_HANDLE, PRIORITY, False
+    for _ in range(_TRIES):
+        made = _make_qdisc(netlink, ifindex) or made
+        our_qdisc = made or any(one.in_our_qdisc for one in both_sides(netlink, ifindex))
+        if side == "egress" and _qdisc(netlink, ifindex) == b"ingress":
+            raise OSError(errno.EBUSY, _INGRESS_QDISC)
+        name = _OURS + (_OUR_QDISC if our_qdisc else "") + owner
+        wanted = Filter(ifindex, side, priority, handle, name, 0)
         try:
             _put(netlink, wanted, program_fd, NLM_F_CREATE | NLM_F_EXCL)
         except FileExistsError:
             handle += 1
             continue
-        return next(
-            f for f in filters(netlink, ifindex, side) if (f.priority, f.handle) == (PRIORITY, handle)
-        )
+        except OSError as error:
+            if error.errno != errno.EINVAL or priority == _LAST_PRIORITY:
+                if made:
+                    _remove_empty_qdisc(netlink, ifindex)
+                raise
+            priority += 1
+            continue
+        for one in filters(netlink, ifindex, side):
+            if (one.priority, one.handle, one.name) == (priority, handle, name):
+                return one
+        # Another process has just taken its last filter away, and the qdisc with it: once more.
+    raise OSError(errno.EBUSY, f"no free place among {_TRIES} filters")
 
 
 def rename(netlink: RtNetlink, old: Filter, program_fd: int, owner: str) -> Filter:
@@ -131,6 +148,8 @@ def remove(netlink: RtNetlink, gone: Filter) -> bool:
 
 def filters(netlink: RtNetlink, ifindex: int, side: Side) -> list[Filter]:
     """All BPF filters on one side of an interface, ours and others', in the order they run."""
+    if side == "egress" and _qdisc(netlink, ifindex) != b"clsact":
+        return []  # an ingress qdisc would answer with its ingress filters
     body = _TCMSG.pack(0, ifindex, 0, _PARENTS[side], 0)
     found = []
     for answer in netlink.request(_RTM_GETTFILTER, body, NLM_F_DUMP):
@@ -200,6 +219,15 @@ def _make_qdisc(netlink: RtNetlink, ifindex: int) -> bool:
     except FileExistsError:
         return False
     return True
+
+
+def _qdisc(netlink: RtNetlink, ifindex: int) -> bytes:
+    """The kind of the qdisc in the place of clsact: b"clsact", b"ingress" or b""."""
+    for answer in netlink.request(_RTM_GETQDISC, _TCMSG.pack(0, ifindex, 0, 0, 0), NLM_F_DUMP):
+        _, index, _, parent, _ = _TCMSG.unpack_from(answer)
+        if (index, parent) == (ifindex, _CLSACT_PARENT):
+            return attributes(answer[_TCMSG.size :]).get(_TCA_KIND, b"").rstrip(b"\0")
+    return b""
 
 
 def _remove_empty_qdisc(netlink: RtNetlink, ifindex: int) -> None:

@@ -78,7 +78,7 @@ def translate(error: OSError, doing: str) -> MeshlensError:
         return PermissionDenied(f"cannot {doing}: permission denied; {_needed()}")
     if number in (errno.ENOSYS, errno.EOPNOTSUPP, _ENOTSUPP):
         return NotSupported(f"cannot {doing}: not supported by this kernel")
-    return BpfError(f"cannot {doing}: {_strerror(number)}", number)
+    return BpfError(f"cannot {doing}: {error.strerror or _strerror(number)}", number)
 
 
 def _needed() -> str:

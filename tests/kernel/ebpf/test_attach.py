@@ -16,6 +16,7 @@ import pytest
 from meshlens.ebpf import (
     Asm,
     AttachType,
+    BpfError,
     Link,
     Program,
     ProgramSpec,
@@ -159,6 +160,36 @@ def test_an_ended_chain_does_not_hide_frames_from_ours(netns_pair: NetNsPair) ->
             assert order == [ours.info().id, foreign.info().id]
             far.send(FRAME)
             assert wait_for(lambda: (hits(ours), hits(foreign)), (1, 1))
+
+
+def test_an_ingress_qdisc_is_used_for_ingress_and_not_mistaken_for_egress(netns_pair: NetNsPair) -> None:
+    near, far = netns_pair
+    near.shell("tc", "qdisc", "add", "dev", "veth0", "ingress")
+    with counter(ProgramType.SCHED_CLS).load() as program:
+        with near.run(lambda: attach_clsact(program, near.ifindex, "ingress")):
+            far.send(FRAME)
+            assert wait_for(lambda: hits(program), 1)
+            assert [one.side for one in near.run(lambda: attached(near.ifindex))] == ["ingress"]
+            with pytest.raises(MeshlensError, match="an ingress qdisc has the place of clsact"):
+                near.run(lambda: attach_clsact(program, near.ifindex, "egress"))
+    assert "ingress" in near.shell("tc", "qdisc", "show", "dev", "veth0").stdout, "a foreign qdisc stays"
+
+
+def test_a_priority_taken_by_another_kind_of_filter_is_stepped_over(netns_pair: NetNsPair) -> None:
+    near = netns_pair.near
+    near.shell("tc", "qdisc", "add", "dev", "veth0", "clsact")
+    taken = f"tc filter add dev veth0 ingress pref {clsact.PRIORITY} protocol ip u32 match u32 0 0"
+    near.shell(*taken.split())
+    with counter(ProgramType.SCHED_CLS).load() as program:
+        with near.run(lambda: attach_clsact(program, near.ifindex, "ingress")) as link:
+            assert link.filter.priority == clsact.PRIORITY + 1
+
+
+def test_a_filter_that_is_refused_leaves_no_qdisc(netns_pair: NetNsPair) -> None:
+    near = netns_pair.near
+    with counter(ProgramType.XDP).load() as program, pytest.raises(BpfError, match="clsact ingress"):
+        near.run(lambda: attach_clsact(program, near.ifindex, "ingress"))
+    assert "clsact" not in near.shell("tc", "qdisc", "show", "dev", "veth0").stdout
 
 
 @pytest.mark.parametrize("attach", ["attach_tcx", "attach_clsact", "attach_xdp"])
