@@ -68,6 +68,7 @@ class Attachment:
         This one is left with its counters; it may be at a last frame yet: wait a moment before `release`.
         """
         _update(self.link, program)
+        program.spec = None
         counters = program.maps[COUNTERS].mmap()
         return replace(self, program=program, layout=layout, counters=counters)
 
@@ -102,6 +103,7 @@ def attach_counter(plan: CounterPlan, interface: str, direction: Direction) -> A
     program = plan.program(direction).load()
     how, link = _attach(plan.mode, program, ifindex, direction)
     counters = program.maps[COUNTERS].mmap()
+    program.spec = None  # its instructions take a megabyte; the kernel has them
     return Attachment(interface, ifindex, direction, how, program, link, plan.layout, counters)
 
 
