@@ -1,0 +1,1 @@
+"""The figures of docs/performance.md: one file a claim, measured side by side in one run."""
