@@ -26,6 +26,7 @@ DIRECTIONS: Final[dict[DirectionChoice, tuple[Direction, ...]]] = {
     "both": ("in", "out"),
 }
 
+_ETHERNET: Final = 1
 _NO_MAC: Final = "00:00:00:00:00:00"
 
 
@@ -81,8 +82,8 @@ class CountSession:
     def __enter__(self) -> Self:
         try:
             with self._lock:
-                self._compile(_NO_MAC, 1)  # a list that is wrong is wrong without any interface
                 self._coverage.start()
+                self._check()
         except BaseException:
             self.close()
             raise
@@ -143,12 +144,17 @@ class CountSession:
             before = self.filters, self._plans
             self.filters, self._plans = filters, {}
             try:
-                self._compile(_NO_MAC, 1)
                 self._coverage.replace()
+                self._check()
             except MeshlensError:
                 self.filters, self._plans = before
                 raise
             self._coverage.ledger.forget(self._ids())
+
+    def _check(self) -> None:
+        """A list that is wrong is wrong without any interface."""
+        if not self._plans:
+            self._compile(_NO_MAC, _ETHERNET)
 
     def _ids(self) -> list[str]:
         return [each.id for each in self.filters if self.helpers or not each.helper]

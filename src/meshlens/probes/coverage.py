@@ -59,8 +59,8 @@ class Coverage:
     def start(self) -> None:
         """Attach to all that is wanted and there.
 
-        Raises UsageError for a name that is not there; the error of an interface that was named, or of the
-        first one if none could be attached to. Others are only logged.
+        Raises UsageError for a name that is not there, what `plan_for` raises, and the error of an interface
+        that was named, or of the first one if none could be attached to. Others are only logged.
         """
         interfaces = list_interfaces()
         present = {each.name for each in interfaces}
@@ -69,8 +69,9 @@ class Coverage:
                 raise UsageError(f"no interface {name!r}; there are {', '.join(sorted(present))}")
         errors = []
         for interface in filter(self._wanted, interfaces):
+            plan = self.plan_for(interface)
             try:
-                self._begin(interface)
+                self._begin(interface, plan)
             except PermissionDenied:
                 raise
             except MeshlensError as error:
@@ -96,7 +97,7 @@ class Coverage:
         for interface in filter(self._wanted, interfaces.values()):
             if interface.index not in self.covered and interface.index not in self._refused:
                 try:
-                    self._begin(interface)
+                    self._begin(interface, self.plan_for(interface))
                 except MeshlensError as error:
                     self._refuse(interface, error)
 
@@ -127,8 +128,7 @@ class Coverage:
             return interface.name in self.names  # and refused with the reason
         return self._named(interface) and (interface.up or bool(self.names))
 
-    def _begin(self, interface: Interface) -> None:
-        plan = self.plan_for(interface)
+    def _begin(self, interface: Interface, plan: CounterPlan) -> None:
         with ExitStack() as undo:
             attachments = [
                 undo.enter_context(attach_counter(plan, interface.name, direction))
