@@ -66,10 +66,15 @@ class Switch:
 
 Node = Switch | Leaf | Enter | Mark
 
-leaf = cache(Leaf)
+_leaf = cache(Leaf)
 enter = cache(Enter)
 mark = cache(Mark)
 _switch = cache(Switch)
+
+
+def leaf(slot: int, inner: bool = False) -> Leaf:
+    """The one leaf of `slot`, however the call is spelled: a cache alone would tell defaults apart."""
+    return _leaf(slot, inner)
 
 
 def switch(expr: Expr, intervals: list[tuple[int, Node]]) -> Node:

@@ -135,3 +135,10 @@ def test_the_same_list_gives_the_same_graph_every_time() -> None:
 
 def test_leaves_are_shared_only_between_emissions_with_the_same_labels() -> None:
     assert GraphLabels(0, "count", "done").leaves is not GraphLabels(0, "count", "done").leaves
+
+
+def test_the_leaves_that_no_filter_wants_are_leaves_of_the_graph() -> None:
+    (graph,) = merge([either_end_is(1)])
+    unwanted = graph.unwanted_leaves()
+    assert unwanted
+    assert set(unwanted) <= set(topological(graph.outer))
