@@ -18,7 +18,7 @@ from meshlens.ebpf.link import BpfLink, ClsactLink, Link, SocketLink
 from meshlens.ebpf.netlink import RtNetlink
 from meshlens.ebpf.program import Program
 from meshlens.ebpf.syscall import BpfError, bpf, pointer, translate
-from meshlens.errors import MeshlensError, NotSupported
+from meshlens.errors import MeshlensError, NotSupported, PermissionDenied
 
 __all__ = [
     "XdpMode",
@@ -98,8 +98,7 @@ def attach_socket(program: Program, target: int | socket.socket) -> SocketLink:
     program returns. Raises PermissionDenied or BpfError.
     """
     owned = isinstance(target, int)
-    # Protocol 0 until bound: nothing comes in before the filter is there.
-    filtered = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0) if isinstance(target, int) else target
+    filtered = _packet_socket() if isinstance(target, int) else target
     link = SocketLink(filtered, owned=owned)
     try:
         filtered.setsockopt(socket.SOL_SOCKET, _SO_ATTACH_BPF, program.fileno())
@@ -109,6 +108,14 @@ def attach_socket(program: Program, target: int | socket.socket) -> SocketLink:
         link.close()
         raise _refusal(error, program, target if isinstance(target, int) else 0, "socket") from error
     return link
+
+
+def _packet_socket() -> socket.socket:
+    """A packet socket of protocol 0: until it is bound, nothing comes in that its filter would not see."""
+    try:
+        return socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0)
+    except PermissionError:
+        raise PermissionDenied("cannot open a packet socket: run as root, or with CAP_NET_RAW") from None
 
 
 def attach_raw_tracepoint(program: Program, name: str) -> BpfLink:
