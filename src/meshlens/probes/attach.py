@@ -24,7 +24,8 @@ from meshlens.ebpf.constants import Command
 from meshlens.ebpf.link import BpfLink, ClsactLink, SocketLink
 from meshlens.ebpf.netlink import RtNetlink
 from meshlens.ebpf.syscall import bpf
-from meshlens.errors import NotSupported, UsageError
+from meshlens.errors import NotSupported
+from meshlens.probes.interfaces import Interface
 from meshlens.probes.plan import AttachMode, CounterPlan, hook_of
 from meshlens.probes.readout import COUNTERS, Layout, Totals, read_counters
 from meshlens.probes.snapshot import Direction
@@ -90,21 +91,17 @@ class Attachment:
         self.close()
 
 
-def attach_counter(plan: CounterPlan, interface: str, direction: Direction) -> Attachment:
+def attach_counter(plan: CounterPlan, interface: Interface, direction: Direction) -> Attachment:
     """Load the plan's program with counters of its own and attach it.
 
-    Raises UsageError if there is no such interface, NotSupported if the kernel or driver lacks what the mode
-    needs, PermissionDenied, VerifierError or BpfError. Nothing stays attached after an error.
+    Raises BpfError if the interface is gone, NotSupported if the kernel or driver lacks what the mode needs,
+    PermissionDenied or VerifierError. Nothing stays attached after an error.
     """
-    try:
-        ifindex = socket.if_nametoindex(interface)
-    except OSError:
-        raise UsageError(f"no interface {interface!r}; 'ip link' lists those there are") from None
     program = plan.program(direction).load()
-    how, link = _attach(plan.mode, program, ifindex, direction)
+    how, link = _attach(plan.mode, program, interface.index, direction)
     counters = program.maps[COUNTERS].mmap()
     program.spec = None  # its instructions take a megabyte; the kernel has them
-    return Attachment(interface, ifindex, direction, how, program, link, plan.layout, counters)
+    return Attachment(interface.name, interface.index, direction, how, program, link, plan.layout, counters)
 
 
 def _attach(mode: AttachMode, program: Program, ifindex: int, direction: Direction) -> tuple[How, Link]:

@@ -87,13 +87,16 @@ class Coverage:
         interfaces = {each.index: each for each in list_interfaces()}
         for index, covered in list(self.covered.items()):
             now = interfaces.get(index)
-            if now is None or not self._named(now) or now.mac != covered.interface.mac:
+            if now is None or not self._named(now):
                 self._end(index)
-            elif now.name != covered.interface.name:
+                continue
+            if now.name != covered.interface.name:
                 self._rename(covered, now)
-        self._refused = {
-            index: each for index, each in self._refused.items() if interfaces.get(index) == each
-        }
+            covered.interface = now
+            plan = self.plan_for(now)
+            if plan is not covered.plan:  # $MAC is another
+                self._replace(covered, plan)
+        self._refused = {each: was for each, was in self._refused.items() if interfaces.get(each) == was}
         for interface in filter(self._wanted, interfaces.values()):
             if interface.index not in self.covered and interface.index not in self._refused:
                 try:
@@ -131,7 +134,7 @@ class Coverage:
     def _begin(self, interface: Interface, plan: CounterPlan) -> None:
         with ExitStack() as undo:
             attachments = [
-                undo.enter_context(attach_counter(plan, interface.name, direction))
+                undo.enter_context(attach_counter(plan, interface, direction))
                 for direction in self.directions
             ]
             undo.pop_all()
