@@ -3,6 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass
+from operator import itemgetter
 from typing import ClassVar, Generic, NamedTuple, TypeVar
 
 from meshlens.decision.diagram import Diagram, Test, Verdict
@@ -146,28 +147,35 @@ class Marks(_Builder[_Detour]):
         state, then = task
         split = self.splitter.split(state)
         if split is not None:
-            after = [self.after(split, branch, then) for branch in split.branches]
+            waiting = tuple((p, default) for p, default in split.default.items() if isinstance(default, Test))
+            matched = [p for p, default in split.default.items() if default is Verdict.MATCH]
+            after = [self.after(split, branch, waiting, matched, then) for branch in split.branches]
             return _switch_plan(split, [detour for _, detour in after], [marked for marked, _ in after])
         if self.finish and any(isinstance(diagram, Test) for _, diagram in state):
             self.finish(state)
         return _Plan([then] if then else [], lambda nodes: nodes[0] if nodes else self.end)
 
-    def after(self, split: Split, branch: Branch, then: _Detour | None) -> tuple[tuple[int, ...], _Detour]:
-        """The filters to mark on a branch, and what comes then: a detour of those it concerns, the rest."""
-        marked, detour, rest = [], [], []
-        for position, default in split.default.items():
-            left = branch.changes.get(position, default)
-            if left is Verdict.MATCH:
-                marked.append(position)
-            elif isinstance(left, Test) and left is not default:
-                detour.append((position, left))
-            if isinstance(default, Test) and left in (default, Verdict.MATCH):
-                rest.append((position, default))
-                if left is Verdict.MATCH:
-                    # Marked, it may do as it likes: let it do what it does by default, so that paths join.
-                    self.again.add(position)
-        after = _Detour(tuple(rest), then) if rest or then is None else then
-        return tuple(marked), _Detour(tuple(detour), after) if detour else after
+    def after(
+        self, split: Split, branch: Branch, waiting: State, matched: list[int], then: _Detour | None
+    ) -> tuple[tuple[int, ...], _Detour]:
+        """The filters to mark on a branch, and what comes then: a detour of those it concerns, the rest.
+
+        By default `waiting` is what is left, and `matched` match; of both a branch changes little.
+        """
+        marked, detour, gone = [p for p in matched if p not in branch.changes], [], set[int]()
+        for position, left in sorted(branch.changes.items(), key=itemgetter(0)):
+            if left is not Verdict.MATCH:
+                gone.add(position)
+                if isinstance(left, Test):
+                    detour.append((position, left))
+                continue
+            marked.append(position)
+            if isinstance(split.default[position], Test):
+                # Marked, it may do as it likes: let it do what it does by default, so that paths join.
+                self.again.add(position)
+        rest = tuple(each for each in waiting if each[0] not in gone) if gone else waiting
+        after = _Detour(rest, then) if rest or then is None else then
+        return tuple(sorted(marked)), _Detour(tuple(detour), after) if detour else after
 
 
 def _switch_plan(split: Split, after: list[Task], marked: list[tuple[int, ...]] | None = None) -> _Plan[Task]:
