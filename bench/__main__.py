@@ -21,6 +21,7 @@ CLAIMS = (
     "overhead_mix",
     "payload",
     "hannover",
+    "scaling",
 )
 
 

@@ -12,7 +12,15 @@ from meshlens.filters.lists import parse_list
 from meshlens.probes.count_program import Hook, count_program
 from meshlens.probes.readout import COUNTERS, Layout, Totals, read_counters
 
-__all__ = ["HOOKS", "ListCounter", "count_all", "count_all_by_lookup", "empty_program", "load"]
+__all__ = [
+    "HOOKS",
+    "ListCounter",
+    "count_all",
+    "count_all_by_lookup",
+    "empty_program",
+    "kernel_bytes",
+    "load",
+]
 
 HOOKS: Final[Sequence[Hook]] = ("tc", "xdp", "socket")
 
@@ -89,3 +97,13 @@ def count_all_by_lookup(hook: Hook) -> Program:
     asm.ret(_VERDICTS[hook])
     count = MapSpec("count", MapType.PERCPU_ARRAY, key_size=4, value_size=16, max_entries=1)
     return load(ProgramSpec("count_all", _TYPES[hook], asm, maps={"count": count}))
+
+
+def kernel_bytes(program: Program) -> int:
+    """The kernel memory of a program and its maps: instructions, machine code, values."""
+    info = program.info()
+    return (
+        info.memlock_bytes
+        + info.jited_bytes
+        + sum(each.info().memlock_bytes for each in program.maps.values())
+    )
