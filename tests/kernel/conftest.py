@@ -1,17 +1,20 @@
 """Network namespaces joined by a veth pair, so that no test ever touches the machine's own interfaces.
 
 `netns_pair` gives two fresh namespaces; `NetNs.run(function)` runs Python inside one, `NetNs.shell(...)` a
-command. Both are gone after the test, also after a failed one.
+command. Both are gone after the test, also after a failed one; those of a killed run are gone with the next.
 """
 
 import contextlib
 import ctypes
+import functools
 import itertools
 import os
+import re
 import socket
 import subprocess
 import threading
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import NamedTuple, TypeVar
 
 import pytest
@@ -88,6 +91,7 @@ class NetNsPair(NamedTuple):
 @contextlib.contextmanager
 def make_netns_pair(quiet: bool = True) -> Iterator[NetNsPair]:
     """Two namespaces with `veth0` in each, both up; `quiet`: without IPv6, so nothing is sent on its own."""
+    _sweep()
     number = next(_numbers)
     pair = NetNsPair(*(NetNs(f"ml{os.getpid()}-{number}{side}", "veth0") for side in "ab"))
     try:
@@ -105,6 +109,15 @@ def make_netns_pair(quiet: bool = True) -> Iterator[NetNsPair]:
     finally:
         for ns in pair:
             _run("ip", "netns", "del", ns.name, check=False)
+
+
+@functools.cache
+def _sweep() -> None:
+    """Once a run: removes namespaces of runs that were killed before they could."""
+    for path in Path("/run/netns").glob("ml*"):
+        found = re.fullmatch(r"ml(\d+)-\d+[ab]", path.name)
+        if found and not Path(f"/proc/{found[1]}").exists():
+            _run("ip", "netns", "del", path.name, check=False)
 
 
 def _run(*command: str, check: bool = True) -> subprocess.CompletedProcess[str]:
