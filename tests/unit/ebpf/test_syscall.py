@@ -95,7 +95,7 @@ def test_errors_become_what_a_person_can_act_on() -> None:
     assert isinstance(translate(OSError(errno.EACCES, ""), "x"), PermissionDenied)
     assert isinstance(translate(OSError(errno.ENOSYS, ""), "x"), NotSupported)
     assert isinstance(translate(OSError(524, ""), "x"), NotSupported)
-    other = translate(OSError(errno.E2BIG, ""), "fill the map")
+    other = translate(OSError(errno.E2BIG, os.strerror(errno.E2BIG)), "fill the map")
     assert isinstance(other, BpfError)
     assert other.errno == errno.E2BIG
     assert str(other) == f"cannot fill the map: {os.strerror(errno.E2BIG)}"
