@@ -3,6 +3,7 @@
 `probes.pinned` says what stands where.
 """
 
+import contextlib
 import os
 import re
 import time
@@ -101,13 +102,21 @@ def _make_directory(name: str) -> Path:
 
 
 def _need_bpffs() -> None:
-    own, outer = (Path(f"/proc/{process}/ns/mnt") for process in ("self", "1"))
-    if not is_bpffs(BPFFS) and own.stat().st_ino != outer.stat().st_ino:
+    if not is_bpffs(BPFFS) and not _mounts_outlive_us():
         raise MeshlensError(
             f"no bpffs at {BPFFS}, and what is mounted here ends with the command: mount one outside, and "
             "instead of 'ip netns exec NAME' use 'nsenter --net=/run/netns/NAME'"
         )
-    mount_bpffs()
+    mount_bpffs(BPFFS)
+
+
+def _mounts_outlive_us() -> bool:
+    """Whether our mount namespace is the machine's; `ip netns exec` makes a new one each time."""
+    own = Path("/proc/self/ns/mnt").stat().st_ino
+    for other in (1, os.getppid()):
+        with contextlib.suppress(OSError):  # some sandboxes hide process 1 even from root
+            return Path(f"/proc/{other}/ns/mnt").stat().st_ino == own
+    return True
 
 
 def _pin_all(directory: Path, attachments: Sequence[Attachment]) -> None:
