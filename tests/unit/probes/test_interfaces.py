@@ -1,0 +1,49 @@
+"""Interfaces as rtnetlink tells them, and which names fit which patterns."""
+
+import json
+import shutil
+import subprocess
+
+import pytest
+
+from meshlens.probes.interfaces import Interface, InterfaceWatch, link_type_of, list_interfaces, matches
+
+
+@pytest.mark.skipif(not shutil.which("ip"), reason="ip(8) is not installed")
+def test_the_list_is_the_same_as_that_of_ip() -> None:
+    shown = json.loads(subprocess.run(["ip", "-j", "link"], check=True, capture_output=True).stdout)
+    assert [(each.index, each.name, each.mac, each.up) for each in list_interfaces()] == [
+        (link["ifindex"], link["ifname"], link.get("address", ""), "UP" in link["flags"]) for link in shown
+    ]
+
+
+def test_the_loopback_carries_ethernet_frames() -> None:
+    loopback = next(each for each in list_interfaces() if each.name == "lo")
+    assert (loopback.mac, link_type_of(loopback)) == ("00:00:00:00:00:00", 1)
+
+
+@pytest.mark.parametrize(("hardware", "link_type"), [(1, 1), (772, 1), (801, 105), (803, 127), (65534, None)])
+def test_hardware_types_have_the_link_types_of_libpcap(hardware: int, link_type: int | None) -> None:
+    assert link_type_of(Interface(5, "x0", "", hardware, True)) == link_type
+
+
+@pytest.mark.parametrize(
+    ("name", "patterns", "fits"),
+    [
+        ("wlan0", ["wlan*"], True),
+        ("wlan0", ["wlan[12]"], False),
+        ("wlan0", ["eth0", "wlan?"], True),
+        ("wlan0", ["wlan"], False),
+        ("odd[1]", ["odd[1]"], True),
+        ("WLAN0", ["wlan*"], False),
+    ],
+)
+def test_a_pattern_is_a_name_or_a_glob(name: str, patterns: list[str], fits: bool) -> None:
+    assert matches(name, patterns) is fits
+
+
+def test_without_a_change_nothing_has_changed() -> None:
+    watch = InterfaceWatch()
+    watch.changed()
+    assert watch.changed() is False
+    watch.close()
