@@ -145,7 +145,7 @@ def command(
         _refuse_live_options(click.get_current_context())
         text = text_of(chosen, columns=columns, helpers=helpers)
         count_files(filters, files, text, mac=mac, helpers=helpers)
-    elif pin:
+    elif pin is not None:
         from meshlens.probes.pins import pin_counters
 
         pin_counters(pin, filters, interfaces, direction=direction, attach=attach, helpers=helpers)

@@ -15,7 +15,7 @@ End the counter that 'meshlens count --pin mesh0' left in the kernel:
 
 
 @click.command("detach", cls=Command, examples=EXAMPLES)
-@click.argument("names", metavar="NAME...", nargs=-1, shell_complete=complete_pin)
+@click.argument("names", metavar="[NAME]...", nargs=-1, shell_complete=complete_pin)
 @option("--all", "every", is_flag=True, section="What", help="End all pinned counters.")
 def command(names: tuple[str, ...], every: bool) -> None:
     """End the counters pinned as NAME: detach their programs and remove their pins.
@@ -26,9 +26,7 @@ def command(names: tuple[str, ...], every: bool) -> None:
     from meshlens.probes.pins import detach_pin
 
     if bool(names) == every:
-        raise UsageError(
-            "name the pinned counters to end, or --all" if not every else "NAME or --all, not both"
-        )
+        raise UsageError("say which counters to end: either NAME... or --all")
     ending = pin_names() if every else list(dict.fromkeys(names))
     for name in ending:
         detach_pin(name)

@@ -8,6 +8,7 @@ import click
 from meshlens.cli.command import Command, option
 from meshlens.cli.options import json_option
 from meshlens.cli.pins import complete_pin
+from meshlens.cli.report import text_of, usual_format
 from meshlens.errors import UsageError
 from meshlens.outputs import FORMATS
 
@@ -40,10 +41,11 @@ def command(name: str, format_name: str | None, as_json: bool, interval_s: float
 
     if as_json and format_name:
         raise UsageError("--json is --format json: give one of them")
-    print_as = FORMATS["json" if as_json else format_name or ("table" if sys.stdout.isatty() else "json")]
+    chosen = "json" if as_json else format_name or usual_format()
+    text = text_of(chosen, columns=False, helpers=True)  # if helpers are counted, somebody asked for them
     with open_pin(name) as pinned:
-        click.echo(print_as(pinned.read()), nl=False)
+        click.echo(text(pinned.read()), nl=False)
         while interval_s:
             sys.stdout.flush()
             time.sleep(interval_s)
-            click.echo(print_as(pinned.read()), nl=False)
+            click.echo(text(pinned.read()), nl=False)
