@@ -3,6 +3,7 @@
 `pytest tests/unit/cli --update-help` writes them anew.
 """
 
+from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -20,7 +21,7 @@ def test_help_text_is_as_pinned(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setenv("COLUMNS", "80")
-    if command in COMMANDS:  # click remembers the help option of whoever asked first, which may be another test
+    if command in COMMANDS:  # click remembers the help option of who asked first: of another test
         monkeypatch.setattr(import_module(COMMANDS[command][0]).command, "_help_option", None)
     assert run([command, "--help"] if command in COMMANDS else ["--help"]) == 0
     text = capsys.readouterr().out
