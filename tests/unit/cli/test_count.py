@@ -1,4 +1,4 @@
-"""`meshlens count` without an interface: what it takes, what it refuses, capture files, what a list became."""
+"""`meshlens count` without an interface: what it takes and refuses, capture files, what a list became."""
 
 import io
 import json
