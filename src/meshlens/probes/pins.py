@@ -8,7 +8,9 @@ import os
 import re
 import time
 from collections.abc import Iterator, Sequence
+from itertools import product
 from pathlib import Path
+from typing import Final
 
 from meshlens.ebpf import clsact
 from meshlens.ebpf.bpffs import BPFFS, is_bpffs, mount_bpffs, object_kind, pin, pinned
@@ -17,7 +19,6 @@ from meshlens.ebpf.handle import Handle
 from meshlens.ebpf.link import BpfLink
 from meshlens.ebpf.maps import MapSpec
 from meshlens.ebpf.netlink import RtNetlink
-from meshlens.ebpf.query import attached
 from meshlens.errors import MeshlensError, PermissionDenied, UsageError
 from meshlens.filters.lists import FilterList
 from meshlens.probes.attach import Attachment
@@ -30,7 +31,8 @@ from meshlens.probes.readout import COUNTERS, Layout
 
 __all__ = ["current_netns", "detach_pin", "pin_counters"]
 
-_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}")
+_SIDES: Final[tuple[clsact.Side, ...]] = ("ingress", "egress")
+_NAME: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}")
 
 
 def pin_counters(
@@ -121,7 +123,7 @@ def _mounts_outlive_us() -> bool:
 
 def _pin_all(directory: Path, attachments: Sequence[Attachment]) -> None:
     if not attachments:
-        raise MeshlensError(f"nothing to pin as {directory.name!r}: no interface is up")
+        raise MeshlensError("nothing to pin: there is no interface to count on")
     layouts: list[Layout] = []
     entries = []
     for each in attachments:
@@ -166,10 +168,10 @@ def _remove(directory: Path) -> None:
 def _remove_filters(directory: Path) -> None:
     """Take away the clsact filters that belong to the pins in a directory."""
     with RtNetlink() as netlink:
-        for interface in list_interfaces():
-            for each in attached(interface.index):
-                if each.filter and (each.filter.owner or "").startswith(f"pin={directory}/"):
-                    clsact.remove(netlink, each.filter)
+        for interface, side in product(list_interfaces(), _SIDES):
+            for each in clsact.filters(netlink, interface.index, side):
+                if (each.owner or "").startswith(f"pin={directory}/"):
+                    clsact.remove(netlink, each)
 
 
 def _all_netns() -> Iterator[int]:

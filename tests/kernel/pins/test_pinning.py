@@ -238,6 +238,22 @@ def test_a_reader_needs_cap_bpf_and_no_more(lab: Lab, arp_list: str) -> None:
     assert (done.code, done.out) == (0, "arp:0:0\nall:0:0\ntcp:0:0\n"), done
 
 
+def test_pinning_and_detaching_need_no_more_than_their_unit_grants(lab: Lab, arp_list: str) -> None:
+    """As packaging/meshlens-count@.service runs both, also where others have XDP programs."""
+    lab.ok("count", arp_list, "-i", "veth0", "--attach", "xdp", "--pin", "other")
+    granted = ("setpriv", "--bounding-set=-all,+bpf,+net_admin,+perfmon", "--inh-caps=-all", "--no-new-privs")
+    for words in (["count", arp_list, "-i", "veth0", "--attach", "tc", "--pin", "here"], ["detach", "here"]):
+        done = lab.run(*words, user=granted)
+        assert done.code == 0, done
+    assert {each["pin"] for each in lab.status()} == {"other"}
+
+
+def test_where_no_interface_fits_nothing_is_pinned(lab: Lab, arp_list: str) -> None:
+    done = lab.run("count", arp_list, "-i", "nix*", "--pin", "here")
+    assert (done.code, done.err) == (1, "meshlens: nothing to pin: there is no interface to count on\n")
+    assert lab.pinned() == []
+
+
 @needs_data
 def test_580_filters_both_directions_take_less_than_512_kib(lab: Lab) -> None:
     path = os.fspath(DATA / "filters/gluon-statistics-mcast.mesh.filters")
