@@ -22,6 +22,7 @@ CLAIMS = (
     "payload",
     "hannover",
     "scaling",
+    "alternatives",
 )
 
 
