@@ -60,9 +60,13 @@ class Services:
             write_textfile(self.textfile, session.snapshot())
 
     def capabilities(self) -> set[str]:
-        """What they take of a root without privileges: to write into directories of others, to give away."""
-        needed = {"dac_override"} if self.sockets or self.textfile else set()
-        return needed | ({"chown"} if self.socket_group else set())
+        """What they take: to write where others own the directory, to give a group, to use a low port."""
+        taken = {
+            "dac_override": bool(self.sockets or self.textfile),
+            "chown": self.socket_group is not None,
+            "net_bind_service": self.prometheus_listen is not None,
+        }
+        return {name for name, needed in taken.items() if needed}
 
 
 def count_live(

@@ -1,7 +1,5 @@
 """Count the frames on interfaces by filters, in the kernel; read what was counted."""
 
-import os
-import select
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -76,10 +74,10 @@ class CountSession:
         self._plans: dict[tuple[str, int], CounterPlan] = {}
         self._coverage = Coverage(interfaces, DIRECTIONS[direction], self._plan)
         self._lock = Lock()
-        self._watch = InterfaceWatch()
-        self._wake = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
+        self._watch: InterfaceWatch | None = None
 
     def __enter__(self) -> Self:
+        self._watch = InterfaceWatch()
         try:
             with self._lock:
                 self._coverage.start()
@@ -98,7 +96,9 @@ class CountSession:
         """Detach everywhere. `snapshot()` goes on telling what was counted."""
         with self._lock:
             self._coverage.stop()
-            self._watch.close()
+            if self._watch:
+                self._watch.close()
+                self._watch = None
 
     @property
     def attachments(self) -> list[Attachment]:
@@ -113,19 +113,16 @@ class CountSession:
 
     def wait(self, seconds: float) -> None:
         """Follow the interfaces for so long; `wake()` ends it early."""
+        assert self._watch, "within `with` only"
         deadline = time.monotonic() + seconds
-        while (left := deadline - time.monotonic()) > 0:
-            ready, _, _ = select.select([self._watch.fileno(), self._wake], [], [], left)
-            if self._watch.fileno() in ready and self._watch.changed():
-                with self._lock:
-                    self._coverage.follow()
-            if self._wake in ready:
-                os.eventfd_read(self._wake)
-                return
+        while (left := deadline - time.monotonic()) > 0 and self._watch.wait(left):
+            with self._lock:
+                self._coverage.follow()
 
     def wake(self) -> None:
         """End a `wait()`: from another thread, or from a signal handler."""
-        os.eventfd_write(self._wake, 1)
+        if self._watch:
+            self._watch.wake()
 
     def every(self, interval_s: float) -> Iterator[Snapshot]:
         """A snapshot each `interval_s` seconds, without end; follows the interfaces in between."""

@@ -4,6 +4,8 @@ Speaks rtnetlink(7) itself: it is right in any namespace, where /sys shows the o
 a process that counts for months need not hold a netlink library.
 """
 
+import os
+import select
 import socket
 import struct
 from collections.abc import Iterator, Sequence
@@ -59,31 +61,41 @@ def link_type_of(interface: Interface) -> int | None:
 
 
 class InterfaceWatch:
-    """Becomes readable (`fileno()`, for select) when an interface came, went or changed."""
+    """Waits until an interface comes, goes or changes. What it was, `list_interfaces` tells."""
 
     def __init__(self) -> None:
-        self._socket = socket.socket(
+        self._netlink = socket.socket(
             socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_NONBLOCK, socket.NETLINK_ROUTE
         )
-        self._socket.bind((0, _RTMGRP_LINK))
+        self._netlink.bind((0, _RTMGRP_LINK))
+        self._bell = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
 
-    def fileno(self) -> int:
-        return self._socket.fileno()
+    def wait(self, seconds: float) -> bool:
+        """True when something happened since the last call; False when time is over or `wake` was called."""
+        ready, _, _ = select.select([self._netlink, self._bell], [], [], seconds)
+        if self._netlink in ready:
+            self._drain()
+            return True
+        if self._bell in ready:
+            os.eventfd_read(self._bell)
+        return False
 
-    def changed(self) -> bool:
-        """Whether anything happened since the last call. What it was, `list_interfaces` tells."""
-        happened = False
-        while True:
-            try:
-                self._socket.recv(_MESSAGE_BYTES)
-            except BlockingIOError:
-                return happened
-            except OSError:  # ENOBUFS: so much happened that the kernel dropped some of it
-                pass
-            happened = True
+    def wake(self) -> None:
+        """End a wait: from another thread or a signal handler."""
+        os.eventfd_write(self._bell, 1)
 
     def close(self) -> None:
-        self._socket.close()
+        self._netlink.close()
+        os.close(self._bell)
+
+    def _drain(self) -> None:
+        while True:
+            try:
+                self._netlink.recv(_MESSAGE_BYTES)
+            except BlockingIOError:
+                return
+            except OSError:  # ENOBUFS: so much happened that the kernel dropped some of it
+                continue
 
 
 def _dump(netlink: socket.socket) -> list[Interface] | None:

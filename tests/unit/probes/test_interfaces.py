@@ -3,6 +3,7 @@
 import json
 import shutil
 import subprocess
+import time
 
 import pytest
 
@@ -42,8 +43,12 @@ def test_a_pattern_is_a_name_or_a_glob(name: str, patterns: list[str], fits: boo
     assert matches(name, patterns) is fits
 
 
-def test_without_a_change_nothing_has_changed() -> None:
+def test_a_wait_ends_in_time_or_when_woken() -> None:
     watch = InterfaceWatch()
-    watch.changed()
-    assert watch.changed() is False
+    begin = time.monotonic()
+    assert not watch.wait(0.1)
+    assert time.monotonic() - begin >= 0.1
+    watch.wake()
+    assert not watch.wait(60)
+    assert time.monotonic() - begin < 30
     watch.close()
