@@ -12,7 +12,7 @@ from meshlens.filters.lists import parse_list
 from meshlens.packet.mesh import MeshFrame, overhead_mix
 from meshlens.probes.count import CountSession, count
 from meshlens.probes.plan import AttachMode
-from meshlens.probes.snapshot import Direction
+from meshlens.probes.snapshot import Direction, Snapshot
 from tests.kernel.conftest import NetNs, NetNsPair
 from tests.kernel.count.traffic import MTU, Counts, counts, eventually, missed, send, truth
 
@@ -76,17 +76,11 @@ def test_a_tag_that_is_sent_within_the_frame_counts_the_same(mesh: NetNsPair, mo
 def test_each_segment_of_a_gso_packet_is_counted_with_its_own_headers(tcp: NetNsPair) -> None:
     def body() -> None:
         before = interface_counters(tcp.near)
-        with count(TRANSFER, "veth0") as session:
-            transfer(tcp.far, tcp.near)
-        received = counts(session.snapshot(), "in")
+        received = counts(transferred(tcp.far, tcp.near, "auto"), "in")
         check_segments(received["payload"])
         skbs = interface_counters(tcp.near)["rx"]["packets"] - before["rx"]["packets"]
         assert skbs < received["all"][0] / 4, "no GSO on the way: this showed nothing"
-
-        with count(TRANSFER, "veth0") as session:
-            transfer(tcp.near, tcp.far)
-        check_segments(counts(session.snapshot(), "out")["payload"])
-        assert missed(session.snapshot()) == 0
+        check_segments(counts(transferred(tcp.near, tcp.far, "auto"), "out")["payload"])
 
     tcp.near.run(body)
 
@@ -113,7 +107,6 @@ def test_without_offloads_the_interface_counts_the_same(tcp: NetNsPair, mode: At
             # With an XDP program veth's own account of what it received leaves out the Ethernet header.
             header = 14 if (mode, way) == ("xdp", "rx") else 0
             assert counted[1] - early[1] == after[way]["bytes"] - before[way]["bytes"] + header * packets
-        check_segments(counts(snapshot, "in")["payload"])
         assert missed(snapshot) == 0
 
     tcp.near.run(body)
@@ -138,17 +131,27 @@ def tagged_truth(frames: Sequence[MeshFrame]) -> Counts:
     }
 
 
+def transferred(source: NetNs, sink: NetNs, mode: AttachMode) -> Snapshot:
+    """What is counted of a transfer without retransmissions; a busy machine may take several tries."""
+    for _ in range(5):
+        before = retransmissions(source)
+        with count(TRANSFER, "veth0", attach=mode) as session:
+            transfer(source, sink)
+        assert missed(session.snapshot()) == 0
+        if retransmissions(source) == before:
+            return session.snapshot()
+    pytest.skip("segments were lost and sent again, in every try")
+
+
 def transfer(source: NetNs, sink: NetNs) -> None:
-    """Send TRANSFER_BYTES over TCP, without any retransmission."""
+    """Send TRANSFER_BYTES over TCP."""
     address = NEAR if "a" in sink.name[-1] else FAR
-    retransmitted = retransmissions(source)
     listener = sink.run(lambda: socket.create_server((address, PORT)))
     with listener, ThreadPoolExecutor() as threads:
         received = threads.submit(drain, listener)
         with source.run(lambda: socket.create_connection((address, PORT))) as sender:
             sender.sendall(bytes(TRANSFER_BYTES))
         assert received.result() == TRANSFER_BYTES
-    assert retransmissions(source) == retransmitted
 
 
 def drain(listener: socket.socket) -> int:
@@ -186,7 +189,7 @@ def interface_counters(ns: NetNs) -> dict[str, dict[str, int]]:
 def retransmissions(ns: NetNs) -> int:
     names, values = (
         line.split()
-        for line in ns.run(lambda: Path("/proc/self/net/snmp").read_text()).splitlines()
+        for line in ns.run(lambda: Path("/proc/thread-self/net/snmp").read_text()).splitlines()
         if line.startswith("Tcp:")
     )
     return int(values[names.index("RetransSegs")])
