@@ -118,6 +118,7 @@ class CountSession:
         while (left := deadline - time.monotonic()) > 0 and self._watch.wait(left):
             with self._lock:
                 self._coverage.follow()
+                self._forget_plans()
 
     def wake(self) -> None:
         """End a `wait()`: from another thread, or from a signal handler."""
@@ -152,6 +153,12 @@ class CountSession:
         """A list that is wrong is wrong without any interface."""
         if not self._plans:
             self._compile(_NO_MAC, _ETHERNET)
+
+    def _forget_plans(self) -> None:
+        """Addresses come and go: keep no plan for those that are gone."""
+        if self.filters.uses_mac:
+            used = {id(plan) for plan in self._coverage.plans}
+            self._plans = {key: plan for key, plan in self._plans.items() if id(plan) in used}
 
     def _ids(self) -> list[str]:
         return [each.id for each in self.filters if self.helpers or not each.helper]

@@ -56,6 +56,10 @@ class Coverage:
     def attachments(self) -> list[Attachment]:
         return [each for covered in self.covered.values() for each in covered.attachments]
 
+    @property
+    def plans(self) -> list[CounterPlan]:
+        return [covered.plan for covered in self.covered.values()]
+
     def start(self) -> None:
         """Attach to all that is wanted and there.
 
