@@ -25,7 +25,15 @@ from meshlens.probes.attach import Attachment
 from meshlens.probes.count import CountSession, DirectionChoice
 from meshlens.probes.interfaces import list_interfaces
 from meshlens.probes.manifest import Manifest, PinnedAttachment, encode
-from meshlens.probes.pinned import MANIFEST, ROOT, directory_of, path_of, read_manifest, to_bpffs_name
+from meshlens.probes.pinned import (
+    MANIFEST,
+    ROOT,
+    directory_of,
+    path_of,
+    pin_names,
+    read_manifest,
+    to_bpffs_name,
+)
 from meshlens.probes.plan import AttachMode
 from meshlens.probes.readout import COUNTERS, Layout
 
@@ -53,15 +61,14 @@ def pin_counters(
     """
     if attach == "socket":
         raise UsageError(f"cannot pin {name!r}: a packet socket ends with its process; count at tc or XDP")
-    directory = _make_directory(name)
-    try:
-        with CountSession(
-            filters, interfaces, direction=direction, attach=attach, helpers=helpers
-        ) as session:
+    directory = _place(name)
+    with CountSession(filters, interfaces, direction=direction, attach=attach, helpers=helpers) as session:
+        _make(directory, name)
+        try:
             _pin_all(directory, session.attachments)
-    except BaseException:
-        _remove(directory)
-        raise
+        except BaseException:
+            _remove(directory)
+            raise
 
 
 def detach_pin(name: str) -> None:
@@ -87,20 +94,29 @@ def current_netns() -> int:
     return Path("/proc/thread-self/ns/net").stat().st_ino
 
 
-def _make_directory(name: str) -> Path:
-    """Take the name: from here on it is ours, and nobody else can."""
+def _place(name: str) -> Path:
+    """The directory for a name that can be and is free."""
     if not _NAME.fullmatch(name):
         raise UsageError(f"cannot pin as {name!r}: a name is up to 64 letters, digits, '_', '.' and '-'")
     _need_bpffs()
-    directory = ROOT / to_bpffs_name(name)
+    if name in pin_names():
+        raise _taken(name)
+    return ROOT / to_bpffs_name(name)
+
+
+def _make(directory: Path, name: str) -> None:
+    """Take the place: from here on it is ours, and nobody else can."""
     try:
         ROOT.mkdir(mode=0o700, exist_ok=True)
         directory.mkdir(mode=0o700)
     except FileExistsError:
-        raise UsageError(f"{name!r} is pinned already: 'meshlens detach {name}' ends it") from None
+        raise _taken(name) from None
     except PermissionError:
         raise PermissionDenied(f"cannot make {directory}: run as root") from None
-    return directory
+
+
+def _taken(name: str) -> UsageError:
+    return UsageError(f"{name!r} is pinned already: 'meshlens detach {name}' ends it")
 
 
 def _need_bpffs() -> None:
