@@ -223,7 +223,7 @@ def test_pinning_where_the_mount_would_end_with_the_command_is_refused(lab: Lab,
 def test_without_privilege_the_error_says_what_is_needed(lab: Lab, arp_list: str) -> None:
     lab.ok("count", arp_list, "-i", "veth0", "--pin", "here")
     nobody = ("setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "--bounding-set=-all")
-    pinning = ["count", arp_list, "-i", "veth0", "--pin", "there"]
+    pinning = ["count", "-e", "arp", "-i", "veth0", "--pin", "there"]
     for words in (["read", "here"], ["detach", "here"], ["status"], pinning):
         done = lab.run(*words, user=nobody)
         assert done.code == 1, done
