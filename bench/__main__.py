@@ -15,6 +15,7 @@ import click
 from rich.console import Console
 
 from bench.measure import pin_to_one_cpu
+from bench.network import keep_mounts_to_ourselves
 from bench.report import Skip, print_json, print_table
 
 CLAIMS = (
@@ -23,6 +24,8 @@ CLAIMS = (
     "hannover",
     "scaling",
     "alternatives",
+    "startup",
+    "memory",
 )
 
 
@@ -35,6 +38,8 @@ def main(claims: tuple[str, ...], as_json: bool, quick: bool) -> None:
     console = Console(stderr=as_json, width=None if sys.stdout.isatty() else 120)
     console.print(_machine(), highlight=False)
     pin_to_one_cpu()
+    if os.geteuid() == 0:
+        keep_mounts_to_ourselves()
     for claim in claims or CLAIMS:
         module = import_module(f"bench.{claim}")
         title = f"{claim}: {str(module.__doc__).splitlines()[0]}"

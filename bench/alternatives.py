@@ -106,7 +106,7 @@ def _socket(namespace: Namespace, interface: str, program: Sequence[CbpfInsn]) -
 
 
 def _close(sockets: Sequence[socket.socket]) -> None:
-    """Close them at once: each waits until no CPU can see it (synchronize_net()), and they can wait together."""
+    """Close them at once: each waits for all CPUs (synchronize_net()), and they can wait together."""
     with ThreadPoolExecutor(len(sockets)) as pool:
         for each in sockets:
             pool.submit(each.close)

@@ -10,15 +10,19 @@ from statistics import fmean, median
 
 from meshlens.ebpf import Program, ProgramType
 
-__all__ = ["difference", "in_turns", "ns_by_kind", "pin_to_one_cpu", "run_ns"]
+__all__ = ["ALL_CPUS", "difference", "in_turns", "ns_by_kind", "pin_to_one_cpu", "run_ns"]
 
 # BPF_PROG_TEST_RUN lets a socket filter begin behind 14 bytes (net/bpf/test_run.c, eth_type_trans()).
 _PREFIX: dict[ProgramType, bytes] = {ProgramType.SOCKET_FILTER: bytes(14)}
 
 
+#: Where we may run at all; children may, whatever we pin ourselves to.
+ALL_CPUS = frozenset(os.sched_getaffinity(0))
+
+
 def pin_to_one_cpu() -> None:
     """Stay on one CPU, the last one: interrupts mostly go to the first."""
-    os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
+    os.sched_setaffinity(0, {max(ALL_CPUS)})
 
 
 def in_turns(actions: Sequence[Callable[[], float]], turns: int) -> list[float]:

@@ -10,10 +10,19 @@ from typing import NamedTuple
 
 from bench.report import Skip
 
-__all__ = ["Namespace", "Sender", "joined"]
+__all__ = ["Namespace", "Sender", "joined", "keep_mounts_to_ourselves"]
 
-_CLONE_NEWNET = 0x40000000
+_CLONE_NEWNET, _CLONE_NEWNS = 0x40000000, 0x00020000
+_MS_REC, _MS_PRIVATE = 0x4000, 0x40000
 _libc = ctypes.CDLL(None, use_errno=True)
+
+
+def keep_mounts_to_ourselves() -> None:
+    """Work in a mount namespace of our own: what is mounted or named from now on ends with us, however."""
+    if _libc.unshare(_CLONE_NEWNS) or _libc.mount(
+        b"none", b"/", None, ctypes.c_ulong(_MS_REC | _MS_PRIVATE), None
+    ):
+        raise OSError(ctypes.get_errno(), "a mount namespace of our own")
 
 
 class Namespace(NamedTuple):

@@ -69,4 +69,4 @@ def print_json(claim: str, figures: Sequence[Figure]) -> None:
 def _number(value: float) -> str:
     if value == int(value) and abs(value) < 1e15:
         return f"{int(value):,}"
-    return f"{value:,.1f}" if abs(value) >= 1 else f"{value:.2f}"
+    return f"{value:,.1f}" if abs(value) >= 10 else f"{value:.2f}"
