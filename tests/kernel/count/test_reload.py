@@ -10,12 +10,12 @@ from meshlens.packet.replay import replay
 from meshlens.probes import attach
 from meshlens.probes.count import count
 from tests.kernel.conftest import NetNsPair
-from tests.kernel.count.traffic import FRAMES, counts, filters, missed, truth
+from tests.kernel.count.traffic import FRAMES, RATE_PPS, counts, filters, missed, truth
 
 pytestmark = pytest.mark.root
 
 OTHER = parse_list("new;len < 100\nbcast;batadv 15 bcast\nall;len >= 0\n")
-PASSES = 40
+PASSES = 15
 
 
 @pytest.mark.parametrize("mode", ["auto", "xdp", "xdp-generic", "socket", "clsact"])
@@ -34,7 +34,7 @@ def test_filters_that_stay_keep_their_counts_and_miss_nothing(
     def body() -> None:
         with count(filters(), "veth0", attach=mode) as session, ThreadPoolExecutor() as threads:  # type: ignore[arg-type]
             sent = threads.submit(
-                mesh.far.run, lambda: replay("veth0", frames, len(frames) * PASSES, rate_pps=15_000)
+                mesh.far.run, lambda: replay("veth0", frames, len(frames) * PASSES, rate_pps=RATE_PPS)
             )
             for listed in (OTHER, filters(), OTHER):
                 session.wait(0.1)
