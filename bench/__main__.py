@@ -26,6 +26,8 @@ CLAIMS = (
     "alternatives",
     "startup",
     "memory",
+    "veth_path",
+    "verifier",
 )
 
 

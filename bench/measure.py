@@ -10,7 +10,7 @@ from statistics import fmean, median
 
 from meshlens.ebpf import Program, ProgramType
 
-__all__ = ["ALL_CPUS", "difference", "in_turns", "ns_by_kind", "pin_to_one_cpu", "run_ns"]
+__all__ = ["ALL_CPUS", "difference", "in_turns", "ns_by_kind", "pin_to_one_cpu", "run_ns", "samples"]
 
 # BPF_PROG_TEST_RUN lets a socket filter begin behind 14 bytes (net/bpf/test_run.c, eth_type_trans()).
 _PREFIX: dict[ProgramType, bytes] = {ProgramType.SOCKET_FILTER: bytes(14)}
@@ -25,13 +25,15 @@ def pin_to_one_cpu() -> None:
     os.sched_setaffinity(0, {max(ALL_CPUS)})
 
 
+def samples(actions: Sequence[Callable[[], float]], turns: int) -> list[list[float]]:
+    """Call all `actions` in turn, `turns` times; for each what it returned."""
+    taken = [[action() for action in actions] for _ in range(turns)]
+    return [list(each) for each in zip(*taken, strict=True)]
+
+
 def in_turns(actions: Sequence[Callable[[], float]], turns: int) -> list[float]:
-    """Call all `actions` in turn, `turns` times; the median of what each returned."""
-    samples: list[list[float]] = [[] for _ in actions]
-    for _ in range(turns):
-        for action, taken in zip(actions, samples, strict=True):
-            taken.append(action())
-    return [median(taken) for taken in samples]
+    """The medians of what `actions` return, called in turn."""
+    return [median(taken) for taken in samples(actions, turns)]
 
 
 def run_ns(program: Program, frame: bytes, repeat: int = 10_000) -> Callable[[], float]:

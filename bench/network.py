@@ -4,13 +4,13 @@ import ctypes
 import os
 import socket
 import subprocess
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import NamedTuple
 
 from bench.report import Skip
 
-__all__ = ["Namespace", "Sender", "joined", "keep_mounts_to_ourselves"]
+__all__ = ["Namespace", "Receiver", "Sender", "joined", "keep_mounts_to_ourselves"]
 
 _CLONE_NEWNET, _CLONE_NEWNS = 0x40000000, 0x00020000
 _MS_REC, _MS_PRIVATE = 0x4000, 0x40000
@@ -49,6 +49,10 @@ class Namespace(NamedTuple):
         """The command line that runs a command inside."""
         return ["ip", "netns", "exec", self.name, *words]
 
+    def ip(self, *words: str) -> None:
+        """Run the command of that name inside."""
+        _run("ip", "-n", self.name, *words)
+
     def ifindex(self, interface: str) -> int:
         with self.inside():
             return socket.if_nametoindex(interface)
@@ -68,7 +72,7 @@ def joined(pairs: int = 1, mtu: int = 1600) -> Iterator[tuple[Namespace, Namespa
             name = f"veth{number}"
             _ip("link", "add", name, "netns", near.name, "type", "veth", "peer", name, "netns", far.name)
             for each in (near, far):
-                _ip("-n", each.name, "link", "set", name, "up", "mtu", str(mtu))
+                each.ip("link", "set", name, "up", "mtu", str(mtu))
         yield near, far
     finally:
         for each in (near, far):
@@ -79,8 +83,8 @@ def joined(pairs: int = 1, mtu: int = 1600) -> Iterator[tuple[Namespace, Namespa
 _SILENT = ("net.ipv6.conf.all.disable_ipv6=1", "net.ipv6.conf.default.disable_ipv6=1")
 
 
-class _MessageHeader(ctypes.Structure):
-    """struct mmsghdr: a struct msghdr, and what sendmmsg(2) says was sent."""
+class _Message(ctypes.Structure):
+    """struct msghdr."""
 
     _fields_ = (
         ("name", ctypes.c_void_p),
@@ -90,22 +94,43 @@ class _MessageHeader(ctypes.Structure):
         ("control", ctypes.c_void_p),
         ("control_length", ctypes.c_size_t),
         ("flags", ctypes.c_int),
-        ("sent", ctypes.c_uint),
     )
 
 
-class Sender:
-    """Sends the same frames (or datagrams) over and over, hundreds a system call."""
+class _Header(ctypes.Structure):
+    """struct mmsghdr: a message, and how many of its bytes were moved."""
+
+    _fields_ = (("message", _Message), ("length", ctypes.c_uint))
+
+
+class _Batch:
+    """As many messages as there are buffers, for one system call."""
+
+    def __init__(self, link: socket.socket, buffers: Sequence[ctypes.Array[ctypes.c_char]]) -> None:
+        self.link, self.count = link, len(buffers)
+        self._buffers = buffers  # kept: the vectors only point to them
+        self._vectors = (ctypes.c_size_t * (2 * self.count))()  # struct iovec: address and length
+        self._headers = (_Header * self.count)()
+        for number, buffer in enumerate(buffers):
+            self._vectors[2 * number : 2 * number + 2] = [ctypes.addressof(buffer), len(buffer)]
+            self._headers[number].message.vectors = ctypes.addressof(self._vectors) + 16 * number
+            self._headers[number].message.vector_count = 1
+
+    def _all(self, call: Callable[..., int], *more: object) -> None:
+        done = 0
+        while done < self.count:
+            address = ctypes.addressof(self._headers) + done * ctypes.sizeof(_Header)
+            moved = call(self.link.fileno(), ctypes.c_void_p(address), self.count - done, *more)
+            if moved < 0:
+                raise OSError(ctypes.get_errno(), call.__name__)
+            done += moved
+
+
+class Sender(_Batch):
+    """Sends the same frames or datagrams over and over, hundreds a system call."""
 
     def __init__(self, link: socket.socket, frames: Sequence[bytes]) -> None:
-        self.link, self.count = link, len(frames)
-        self._buffers = [ctypes.create_string_buffer(frame, len(frame)) for frame in frames]
-        self._vectors = (ctypes.c_size_t * (2 * self.count))()
-        self._headers = (_MessageHeader * self.count)()
-        for number, buffer in enumerate(self._buffers):
-            self._vectors[2 * number : 2 * number + 2] = [ctypes.addressof(buffer), len(buffer)]
-            self._headers[number].vectors = ctypes.addressof(self._vectors) + 16 * number
-            self._headers[number].vector_count = 1
+        super().__init__(link, [ctypes.create_string_buffer(frame, len(frame)) for frame in frames])
 
     @classmethod
     def on(cls, namespace: Namespace, interface: str, frames: Sequence[bytes]) -> "Sender":
@@ -117,13 +142,18 @@ class Sender:
 
     def send(self) -> None:
         """Send all frames once."""
-        done = 0
-        while done < self.count:
-            address = ctypes.addressof(self._headers) + done * ctypes.sizeof(_MessageHeader)
-            sent = _libc.sendmmsg(self.link.fileno(), ctypes.c_void_p(address), self.count - done, 0)
-            if sent < 0:
-                raise OSError(ctypes.get_errno(), "sendmmsg")
-            done += sent
+        self._all(_libc.sendmmsg, 0)
+
+
+class Receiver(_Batch):
+    """Takes datagrams from a socket, hundreds a system call."""
+
+    def __init__(self, link: socket.socket, count: int, size: int) -> None:
+        super().__init__(link, [ctypes.create_string_buffer(size) for _ in range(count)])
+
+    def receive(self) -> None:
+        """Take as many datagrams as there are buffers. Raises OSError if they are not there."""
+        self._all(_libc.recvmmsg, socket.MSG_DONTWAIT, None)
 
 
 def _set_namespace(fd: int) -> None:
