@@ -106,7 +106,7 @@ def filter_diagram(expression: str, link_type: int = ETHERNET) -> Diagram:
     Raises FilterError where libpcap or the scope rules refuse it.
     """
     rewritten = rewrite(expression)
-    if rewritten.parts and link_type != ETHERNET:
+    if rewritten.batadv and link_type != ETHERNET:
         raise FilterError("batadv is found in Ethernet frames only, not in those of this interface or file")
     outer = _libpcap_diagram(rewritten.text, link_type, Space.OUTER)
     parts: dict[Expr, Diagram] = {meta(f"part{i}"): _inside(part) for i, part in enumerate(rewritten.parts)}

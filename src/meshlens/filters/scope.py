@@ -51,10 +51,14 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class Rewritten:
-    """What libpcap gets: `text`, in which a byte load at MARK_INNER + i stands for "`parts[i]` matches"."""
+    """What libpcap gets: `text`, in which a byte load at MARK_INNER + i stands for "`parts[i]` matches".
+
+    `batadv`: the expression names it, and so is about Ethernet frames.
+    """
 
     text: str
     parts: tuple[Part, ...] = ()
+    batadv: bool = field(default=False, compare=False)
 
 
 def rewrite(expression: str, ifindex_of: Callable[[str], int] = socket.if_nametoindex) -> Rewritten:
@@ -69,8 +73,9 @@ def rewrite(expression: str, ifindex_of: Callable[[str], int] = socket.if_nameto
     if not _OURS.search(expression):
         return Rewritten(expression)
     rewriter = _Rewriter(ifindex_of)
-    node, _ = rewriter.walk(parse(expression), None)
-    return Rewritten(to_text(node), tuple(rewriter.parts))
+    parsed = parse(expression)
+    node, _ = rewriter.walk(parsed, None)
+    return Rewritten(to_text(node), tuple(rewriter.parts), _names_batadv(parsed))
 
 
 @dataclass(slots=True)

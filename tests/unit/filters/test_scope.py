@@ -363,3 +363,10 @@ def test_a_scoped_rule_of_gluon_s_list_is_its_plain_rule_on_the_inner_frame() ->
                 assert rewritten_matches(scoped, frame) == of_inner, name
                 compared += 1
     assert compared > 1000
+
+
+def test_an_expression_says_whether_it_is_about_batman_adv() -> None:
+    assert rewrite("batadv 15 iv_ogm").batadv
+    assert rewrite("inbound and batadv 15 bcast and arp").batadv
+    assert not rewrite("inbound and arp").batadv
+    assert not rewrite("arp").batadv
