@@ -94,7 +94,8 @@ class Classes(_Builder[State]):
 
     def build(self, start: State) -> Part:
         self.numbers: dict[frozenset[int], int] = {}
-        return Part(self.root(start, start), list(self.numbers), first_leaf=0)
+        undecided = _without_no(dict(start))
+        return Part(self.root(undecided, undecided), list(self.numbers), first_leaf=0)
 
     def plan(self, state: State) -> _Plan[State]:
         split = self.splitter.split(state)
