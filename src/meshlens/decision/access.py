@@ -20,8 +20,10 @@ __all__ = ["Access", "BufferedAccess", "DirectAccess", "Label", "buffer_map", "u
 Label = str | int
 Context = type[Skb] | type[Xdp]
 
-#: The verifier tracks variable packet offsets up to here (MAX_PACKET_OFF, kernel/bpf/verifier.c).
+#: The verifier tracks variable packet offsets up to here (MAX_PACKET_OFF, kernel/bpf/verifier.c). Half of
+#: that is for where an inner frame begins, half for what is looked at in it.
 _MAX_PACKET_OFFSET: Final = 0xFFFF
+_MAX_INNER_OFFSET: Final = _MAX_PACKET_OFFSET // 2
 #: Memory instructions take signed 16-bit offsets; larger ones are added to the pointer.
 _MAX_INSN_OFFSET: Final = 0x7000
 
@@ -41,12 +43,15 @@ class Access(Protocol):
     """What the compiler of decision graphs needs to know about a hook."""
 
     keeps_index: bool  # whether `load` with `checked` needs no index in R0
-    longest: int  # no frame has room for more bytes than this
+    longest: dict[Space, int]  # no frame has room for more bytes than this
 
     def begin(self) -> None:
         """Make the whole frame the current bytes."""
 
-    def room(self, index: Expr | None, size: int, no: Label) -> None:
+    def short(self, no: Label) -> Label:
+        """Where to go with a frame that seems too short, if `no` is where too short ones go."""
+
+    def room(self, space: Space, index: Expr | None, size: int, no: Label) -> None:
         """Go to `no` unless there are `size` bytes beyond `index`, whose value is in R0 if there is one."""
 
     def load(self, load: Load, *, checked: bool) -> None:
@@ -122,7 +127,7 @@ class DirectAccess:
     """
 
     keeps_index = True
-    longest = _MAX_PACKET_OFFSET
+    longest: Final = {Space.OUTER: _MAX_PACKET_OFFSET, Space.INNER: _MAX_INNER_OFFSET}
 
     def __init__(
         self,
@@ -149,14 +154,17 @@ class DirectAccess:
         if not self.restart:
             self._tell_short_from_elsewhere(self.elsewhere)
 
-    def room(self, index: Expr | None, size: int, no: Label) -> None:
-        asm = self.asm
-        if self.elsewhere is not None and self.restart:
-            no = self.stubs.setdefault(no, asm.new_label())
+    def short(self, no: Label) -> Label:
+        if self.elsewhere is None or not self.restart:
+            return no
+        return self.stubs.setdefault(no, self.asm.new_label())
+
+    def room(self, space: Space, index: Expr | None, size: int, no: Label) -> None:
+        asm, no = self.asm, self.short(no)
         start = R8
         if index is not None:
-            if upper_bound(index) + size > _MAX_PACKET_OFFSET:
-                asm.jump_if(R0, ">", _MAX_PACKET_OFFSET - size, no)
+            if upper_bound(index) + size > self.longest[space]:
+                asm.jump_if(R0, ">", self.longest[space] - size, no)
             asm.mov(R5, R8)
             asm.alu("+=", R5, R0)
             start = R5
@@ -168,7 +176,7 @@ class DirectAccess:
         asm, base, offset = self.asm, R8, load.offset
         if load.index is not None:
             if not checked:
-                self.room(load.index, offset + load.size, self.lost)
+                self.room(load.space, load.index, offset + load.size, self.lost)
             base = R5
         if offset > _MAX_INSN_OFFSET:
             asm.mov(R1, base)
@@ -196,8 +204,8 @@ class DirectAccess:
             asm.label(some)
 
     def enter(self, offset: Expr) -> None:
-        if upper_bound(offset) > _MAX_PACKET_OFFSET // 2:
-            self.asm.jump_if(R0, ">", _MAX_PACKET_OFFSET // 2, self.lost)
+        if upper_bound(offset) > _MAX_INNER_OFFSET:
+            self.asm.jump_if(R0, ">", _MAX_INNER_OFFSET, self.lost)
         self.asm.alu("+=", R8, R0)
 
     def meta(self, name: str) -> None:
@@ -231,7 +239,7 @@ class BufferedAccess:
     """
 
     keeps_index = False
-    longest = 1 << 24
+    longest: Final = dict.fromkeys(Space, 1 << 24)
 
     def __init__(self, asm: Asm, direction: int | None, *, unreadable: Label) -> None:
         self.asm, self.direction, self.unreadable = asm, direction, unreadable
@@ -291,7 +299,10 @@ class BufferedAccess:
         asm.call(Helper.skb_load_bytes)
         asm.jump_if(R0, "!=", 0, self.unreadable)
 
-    def room(self, index: Expr | None, size: int, no: Label) -> None:
+    def short(self, no: Label) -> Label:
+        return no
+
+    def room(self, space: Space, index: Expr | None, size: int, no: Label) -> None:
         if index is None:
             self.asm.jump_if(R7, "<", size, no)
         else:

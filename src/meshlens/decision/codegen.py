@@ -125,13 +125,13 @@ class _Emitter:
                 if self.graph.marks:
                     self.counting.row()
                 self.go(self.graph.inner, last=True)
-            case Switch(Room(_, index), (size,), (short, enough)):
-                if size > self.access.longest:
-                    self.go(short, last=True)
+            case Switch(Room(space, index), (size,), (short, enough)):
+                if size > self.access.longest[space]:
+                    asm.jump(self.access.short(self.label(short)))
                     return
                 if index is not None:
                     self.evaluate(index)
-                self.access.room(index, size, self.label(short))
+                self.access.room(space, index, size, self.label(short))
                 self.go(enough, last=True)
             case Switch(expr):
                 asm.block(str(expr))
