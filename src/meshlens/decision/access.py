@@ -220,7 +220,7 @@ class DirectAccess:
         self.stubs.clear()
 
     def _tell_short_from_elsewhere(self, elsewhere: Label) -> None:
-        """Go `elsewhere` with a skb that has bytes beyond data_end.
+        """Go `elsewhere` with a skb that has bytes beyond data_end, or further out than is looked at here.
 
         Asked anew each time: remembered in a stack slot it would double the states that the verifier visits.
         """
@@ -230,6 +230,7 @@ class DirectAccess:
         asm.mov(R0, R7)
         asm.alu("-=", R0, R1)
         asm.jump_if(R2, ">", R0, elsewhere)
+        asm.jump_if(R2, ">", _MAX_INNER_OFFSET, elsewhere)
 
 
 class BufferedAccess:
