@@ -6,6 +6,7 @@ The exit code is 0 also where a target is missed: the table says so.
 import os
 import platform
 import re
+import signal
 import sys
 from datetime import UTC, datetime
 from importlib import import_module
@@ -21,6 +22,7 @@ from bench.report import Skip, print_json, print_table
 CLAIMS = (
     "overhead_mix",
     "payload",
+    "live_mix",
     "hannover",
     "scaling",
     "alternatives",
@@ -28,6 +30,7 @@ CLAIMS = (
     "memory",
     "veth_path",
     "verifier",
+    "libpcap",
 )
 
 
@@ -39,6 +42,7 @@ def main(claims: tuple[str, ...], as_json: bool, quick: bool) -> None:
     """Measure and print: overhead_mix, payload, ... (the files in bench/); all of them without arguments."""
     console = Console(stderr=as_json, width=None if sys.stdout.isatty() else 120)
     console.print(_machine(), highlight=False)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # with all clean-up, as Ctrl-C
     pin_to_one_cpu()
     if os.geteuid() == 0:
         keep_mounts_to_ourselves()

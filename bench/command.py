@@ -11,18 +11,24 @@ from bench.measure import ALL_CPUS
 from bench.network import Namespace
 from meshlens.ebpf.query import Attachment, attached
 
-__all__ = ["attachments", "running", "start", "wait_attached"]
+__all__ = ["attachments", "running", "spawn", "start", "wait_attached"]
 
 _TIMEOUT_S = 60.0
 
 
-def start(namespace: Namespace, *words: str) -> subprocess.Popen[bytes]:
+def start(namespace: Namespace, *words: str, output: int = subprocess.DEVNULL) -> subprocess.Popen[bytes]:
     """Start `meshlens WORDS` inside, on all CPUs."""
+    return spawn(namespace, sys.executable, "-m", "meshlens", *words, output=output)
+
+
+def spawn(namespace: Namespace, *words: str, output: int) -> subprocess.Popen[bytes]:
+    """Start any command inside, on all CPUs; `output` is subprocess.PIPE or DEVNULL."""
     with namespace.inside():  # a child begins in the namespace of the thread that made it
         return subprocess.Popen(
-            [sys.executable, "-m", "meshlens", *words],
+            words,
             stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
+            stdout=output,
+            stderr=None if output == subprocess.DEVNULL else output,
             preexec_fn=lambda: os.sched_setaffinity(0, ALL_CPUS),  # noqa: PLW1509  (we have no threads here)
         )
 
