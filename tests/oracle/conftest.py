@@ -1,7 +1,8 @@
 """Counts comparisons over all tests here, and says at the end how many there were."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from typing import Protocol
 
 import pytest
 
@@ -11,18 +12,26 @@ from tests.oracle.judges import HOOKS, Answers, Verdicts, judge, kernel_is_allow
 
 TALLY = pytest.StashKey[list[tuple[Verdicts, float]]]()
 
-Compare = Callable[[CompiledList, Sequence[Sample], Answers], Verdicts]
+
+class Compare(Protocol):
+    """Lets all judges look at all frames: `answers`, the interpreter and (with permission) the kernel."""
+
+    def __call__(
+        self, compiled: CompiledList, samples: Sequence[Sample], answers: Answers, *, kernel: bool = True
+    ) -> Verdicts: ...
 
 
 @pytest.fixture(scope="session")
 def compare(pytestconfig: pytest.Config) -> Compare:
-    """Lets all judges there are (without permission no kernel) look at all frames, and keeps count."""
+    """A Compare that keeps count for the summary."""
     hooks = HOOKS if kernel_is_allowed() else ()
     tally = pytestconfig.stash.setdefault(TALLY, [])
 
-    def run(compiled: CompiledList, samples: Sequence[Sample], answers: Answers) -> Verdicts:
+    def run(
+        compiled: CompiledList, samples: Sequence[Sample], answers: Answers, *, kernel: bool = True
+    ) -> Verdicts:
         start = time.monotonic()
-        verdicts = judge(compiled, samples, answers, hooks)
+        verdicts = judge(compiled, samples, answers, hooks if kernel else ())
         tally.append((verdicts, time.monotonic() - start))
         return verdicts
 

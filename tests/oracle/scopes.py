@@ -123,7 +123,7 @@ def verdict_of(expression: str) -> Verdict:
 
 
 class Parser:
-    """From text straight to what evaluates it: methods read a construct and return (verdict, scope behind it).
+    """From text straight to what evaluates it: methods return (verdict, scope behind it).
 
     Pieces that name neither batadv nor what the hook answers go to libpcap as they stand, neighbours in a
     conjunction together, since `vlan` moves what follows it.
