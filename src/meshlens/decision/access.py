@@ -313,9 +313,12 @@ class BufferedAccess:
     def load(self, load: Load, *, checked: bool) -> None:
         asm, last = self.asm, _BUFFER_BYTES - load.size
         beyond, loaded = asm.new_label(), asm.new_label()
-        if load.index is None:
+        if load.index is None and load.offset <= last:
+            asm.load(R0, R8, load.offset, load.size)
+        elif load.index is None:
             asm.mov(R0, 0)
-        if upper_bound(load.index) + load.offset <= last:
+            self._load_by_helper(load)
+        elif upper_bound(load.index) + load.offset <= last:
             asm.alu("+=", R0, R8)
             asm.load(R0, R0, load.offset, load.size)
         elif load.offset > last:
