@@ -146,6 +146,21 @@ class Assembler:
         """*(base + offset) += src, seen whole by every CPU; 4 or 8 bytes."""
         self._insns.append((_ATOMIC[size], base, src, _offset16(offset), 0))
 
+    # Those below give back what was there before and order all memory accesses around them
+    # (Documentation/bpf/standardization/instruction-set.rst). Linux 5.12.
+
+    def atomic_fetch_add(self, base: Reg, offset: int, src: Reg, size: int) -> None:
+        """*(base + offset) += src, and src = the value before; 4 or 8 bytes."""
+        self._insns.append((_ATOMIC[size], base, src, _offset16(offset), op.ATOMIC_FETCH_ADD))
+
+    def atomic_exchange(self, base: Reg, offset: int, src: Reg, size: int) -> None:
+        """Swaps src with *(base + offset); 4 or 8 bytes."""
+        self._insns.append((_ATOMIC[size], base, src, _offset16(offset), op.ATOMIC_EXCHANGE))
+
+    def atomic_compare_exchange(self, base: Reg, offset: int, src: Reg, size: int) -> None:
+        """*(base + offset) = src if it was R0; R0 = the value before; 4 or 8 bytes."""
+        self._insns.append((_ATOMIC[size], base, src, _offset16(offset), op.ATOMIC_COMPARE_EXCHANGE))
+
     # Control flow.
 
     def new_label(self) -> str:

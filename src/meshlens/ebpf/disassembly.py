@@ -73,8 +73,8 @@ def _store_imm(insn: Insn) -> str:
 def _store_reg(insn: Insn) -> str:
     if insn.opcode & 0xE0 == op.MODE_MEM:
         return f"{_memory(insn, insn.dst)} = r{insn.src}"
-    if insn.opcode & 0xE0 == op.MODE_ATOMIC and insn.imm == 0:
-        return f"lock {_memory(insn, insn.dst)} += r{insn.src}"
+    if insn.opcode & 0xE0 == op.MODE_ATOMIC and insn.imm in _ATOMICS:
+        return _ATOMICS[insn.imm].format(memory=_memory(insn, insn.dst), source=f"r{insn.src}")
     return _unknown(insn)
 
 
@@ -129,6 +129,13 @@ def _memory(insn: Insn, base: int) -> str:
 def _size(insn: Insn) -> str:
     return _SIZE_NAMES[insn.opcode & 0x18]
 
+
+_ATOMICS = {
+    0: "lock {memory} += {source}",
+    op.ATOMIC_FETCH_ADD: "{source} = fetch_add({memory}, {source})",
+    op.ATOMIC_EXCHANGE: "{source} = exchange({memory}, {source})",
+    op.ATOMIC_COMPARE_EXCHANGE: "r0 = compare_exchange({memory}, r0, {source})",
+}
 
 _BY_CLASS: dict[int, Callable[[Insn], str]] = {
     op.LD: _packet_load,
