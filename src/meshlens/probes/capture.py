@@ -27,6 +27,7 @@ from meshlens.ebpf import (
 )
 from meshlens.errors import MeshlensError, NotSupported, UsageError
 from meshlens.filters.compiler import CompiledList, compile_list
+from meshlens.filters.errors import FilterError
 from meshlens.filters.lists import FilterDef, FilterList
 from meshlens.packet.pcapng_blocks import (
     CapturedInterface,
@@ -283,7 +284,10 @@ def _compiled(expression: str, link_type: int) -> CompiledList | None:
     if not expression:
         return None
     own = FilterDef("filter", expression, 1, "filter")
-    return compile_list(FilterList((own,), "filter"), link_type=link_type)
+    try:
+        return compile_list(FilterList((own,), "filter"), link_type=link_type)
+    except FilterError as error:
+        raise error.at("filter") from None
 
 
 def _attached(program: Program, ifindex: int, point: CapturePoint) -> Link:
