@@ -98,7 +98,7 @@ def test_the_file_holds_what_tcpdump_holds(netns_pair: NetNsPair, tmp_path: Path
     ]
     tcpdump = subprocess.Popen(
         ["ip", "netns", "exec", netns_pair.far.name]
-        + ["tcpdump", "-Z", "root", "--immediate-mode", "-i", "veth0", "-U", "-w", str(theirs)],
+        + ["tcpdump", "-Z", "root", "--immediate-mode", "-B", "65536", "-i", "veth0", "-U", "-w", str(theirs)],
         stderr=subprocess.PIPE,
         text=True,
     )
