@@ -21,6 +21,7 @@ from meshlens.probes.capture import (
     check_exit_support,
 )
 from meshlens.probes.capture_files import STANDARD_OUTPUT, CaptureOutput, Rotation
+from meshlens.probes.capture_program import CAPTURE_POINTS
 
 __all__ = ["command"]
 
@@ -39,7 +40,7 @@ The last hour, in 12 files of five minutes each, then end:
 """
 
 WHAT, FILES = "What to capture", "Files"
-POINTS = ("tc-in", "tc-out", "entry", "exit")
+POINTS = (*CAPTURE_POINTS, "exit")
 MEGABYTE, KIBIBYTE = 1_000_000, 1024
 
 
@@ -50,8 +51,8 @@ MEGABYTE, KIBIBYTE = 1_000_000, 1024
         help="Capture on this interface, or on those that fit a glob like 'mesh*'; can be given several "
         "times.")  # fmt: skip
 @option("--at", "points", multiple=True, type=click.Choice(POINTS), default=("tc-in", "tc-out"), section=WHAT,
-        help="Where: tc-in what comes in, tc-out what goes out (both by default); entry before any XDP program "
-        "of others, exit behind it. Can be given several times.")  # fmt: skip
+        help="Where: tc-in what comes in, tc-out what goes out (both by default); entry what the driver "
+        "gives to XDP, exit what XDP programs leave. Can be given several times.")  # fmt: skip
 @option("-s", "--snapshot-length", "snapshot_bytes", metavar="BYTES", default=0,
         type=click.IntRange(0, DEFAULT_SNAPSHOT_BYTES), section=WHAT,
         help=f"Keep so many bytes of each frame, at least {MIN_SNAPSHOT_BYTES}; 0 is the default, "
@@ -67,7 +68,7 @@ MEGABYTE, KIBIBYTE = 1_000_000, 1024
         section=FILES, help="Begin a new file before one exceeds so many 1,000,000 bytes: FILE, FILE1, "
         "FILE2...")  # fmt: skip
 @option("-G", "--rotate-seconds", "seconds", type=click.FloatRange(min=0, min_open=True), metavar="SECONDS",
-        section=FILES, help="Begin a new file so often; FILE is a name with the conversions of strftime(3).")  # fmt: skip
+        section=FILES, help="Begin a new file so often; FILE is a pattern for strftime(3).")  # fmt: skip
 @option("-W", "--files", "files", type=click.IntRange(min=1), metavar="N", section=FILES,
         help="With -C, begin with the first file again after N; with -G, end after N.")  # fmt: skip
 def command(
@@ -90,9 +91,13 @@ def command(
     """
     logging.basicConfig(format="meshlens: %(message)s")
     if path == STANDARD_OUTPUT and sys.stdout.isatty():
-        raise UsageError("a capture is not for a terminal: give -w FILE, or pipe it, as in '... | tshark -r -'")
+        raise UsageError(
+            "a capture is not for a terminal: give -w FILE, or pipe it, as in '... | tshark -r -'"
+        )
     if 0 < snapshot_bytes < MIN_SNAPSHOT_BYTES:
-        raise UsageError(f"-s {snapshot_bytes} is too short: give 0 for everything, or {MIN_SNAPSHOT_BYTES} on")
+        raise UsageError(
+            f"-s {snapshot_bytes} is too short: give 0 for everything, or {MIN_SNAPSHOT_BYTES} on"
+        )
     rotation = Rotation(int(megabytes * MEGABYTE) if megabytes else None, seconds, files)
     rotation.check()
     if "exit" in points:
@@ -100,7 +105,7 @@ def command(
     settings = CaptureSettings(
         interfaces,
         " ".join(words),
-        tuple(dict.fromkeys(points)),
+        tuple(point for point in CAPTURE_POINTS if point in points),
         snapshot_bytes or DEFAULT_SNAPSHOT_BYTES,
         limit,
         buffer_kib * KIBIBYTE,
@@ -136,7 +141,7 @@ def _noted_signals(session: CaptureSession, signals: list[int]) -> Iterator[None
 
     def note(number: int, _frame: object) -> None:
         signals.append(number)
-        session.wake()
+        session.stop()
         restore()
 
     def restore() -> None:

@@ -1,11 +1,10 @@
-"""Capturing on interfaces until told to stop: attach, write out what the programs laid out, tell what was lost.
+"""Capturing on interfaces: attach, write out what the programs laid out, tell what was lost.
 
 See `capture_ring` for how frames get from the programs to the file without anybody touching each of them.
 """
 
 import logging
 import os
-import select
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
@@ -94,6 +93,7 @@ class CaptureSession:
         self._present: set[int] = set()
         self._links: list[Link] = []
         self._offset_ns = 0
+        self._stopped = False
         self._counts: list[Counts] = []
 
     def __enter__(self) -> Self:
@@ -105,7 +105,6 @@ class CaptureSession:
             each.link_type: _compiled(settings.expression, each.link_type) for each in self._descriptions
         }
         self.ring = CaptureRing(len(self.interfaces), settings.snapshot_bytes, settings.buffer_bytes)
-        self._wake = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
         self._watch = InterfaceWatch()
         self._adjust_clock()
         self._started_ns = time.time_ns()
@@ -128,7 +127,6 @@ class CaptureSession:
             self._counts = self.ring.counts()
             self.ring.close()
             self._watch.close()
-            os.close(self._wake)
 
     def header(self, application: str) -> bytes:
         """What a capture file begins with; `application` is who writes it."""
@@ -153,12 +151,13 @@ class CaptureSession:
         """What became of the frames of each of the `interfaces`."""
         return self._counts or self.ring.counts()
 
-    def wake(self) -> None:
+    def stop(self) -> None:
         """End `run()`: from another thread, or from a signal handler."""
-        os.eventfd_write(self._wake, 1)
+        self._stopped = True
+        self._watch.wake()
 
     def run(self, output: CaptureOutput) -> Ending:
-        """Write what is captured, until woken or at an end; detach, and write the rest.
+        """Write what is captured, until stopped or at an end; detach, and write the rest.
 
         Raises OSError if it cannot be written.
         """
@@ -188,11 +187,10 @@ class CaptureSession:
 
     def _ending(self, output: CaptureOutput, wait_s: float) -> Ending | None:
         """Wait a moment; say why to end, if at all."""
-        ready, _, _ = select.select([self._watch.fileno(), self._wake], [], [], wait_s)
-        if self._wake in ready:
-            return "stopped"
-        if self._watch.fileno() in ready and self._watch.changed():
+        if self._watch.wait(wait_s):
             self._note_gone()
+        if self._stopped:
+            return "stopped"
         if not self._present:
             return "interfaces gone"
         if output.full:
@@ -266,7 +264,9 @@ def check_exit_support() -> NoReturn:
             attach_to="bpf_fentry_test1",
         ).load().close()
     except MeshlensError as error:
-        raise NotSupported(f"--at exit needs programs of type fexit, which this kernel refuses: {error}") from None
+        raise NotSupported(
+            f"--at exit needs programs of type fexit, which this kernel refuses: {error}"
+        ) from None
     raise NotSupported("--at exit is not built yet; --at entry sees what XDP programs are given")
 
 

@@ -58,7 +58,7 @@ class CaptureOutput:
         path: str,
         header: Callable[[], bytes],
         trailer: Callable[[], bytes],
-        rotation: Rotation = Rotation(),  # noqa: B008  (immutable)
+        rotation: Rotation = Rotation(),
     ) -> None:
         rotation.check()
         if rotation and path == STANDARD_OUTPUT:

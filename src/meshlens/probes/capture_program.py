@@ -35,9 +35,10 @@ from meshlens.probes.capture_ring import CHUNK_BYTES, Counts, RingLayout
 from meshlens.probes.snapshot import Direction
 from meshlens.probes.wire import emit_skb_length
 
-__all__ = ["CapturePoint", "capture_program"]
+__all__ = ["CAPTURE_POINTS", "CapturePoint", "capture_program"]
 
 CapturePoint = Literal["entry", "tc-in", "tc-out"]
+CAPTURE_POINTS: Final[tuple[CapturePoint, ...]] = ("tc-in", "tc-out", "entry")
 
 _DIRECTIONS: Final[dict[CapturePoint, Direction]] = {"entry": "in", "tc-in": "in", "tc-out": "out"}
 _VERDICTS: Final = {ProgramType.SCHED_CLS: -1, ProgramType.XDP: 2}  # TC_ACT_UNSPEC, XDP_PASS
