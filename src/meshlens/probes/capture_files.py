@@ -2,6 +2,7 @@
 
 import os
 import stat
+import struct
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -86,7 +87,7 @@ class CaptureOutput:
                         self._number += 1
                         self._next()
                         continue
-                    fitting = block_lengths(blocks[: 1 << 20], len(blocks))  # larger than a file may be
+                    (fitting,) = struct.unpack_from("=I", blocks, 4)  # larger than a file may be
             self._write(blocks[:fitting])
             blocks = blocks[fitting:]
 

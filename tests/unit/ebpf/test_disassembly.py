@@ -108,3 +108,17 @@ def test_packet_loads_of_classic_programs_have_text_too() -> None:
     code = Code((Insn(0x28, imm=12), Insn(0x50, src=1, imm=14)), (), (), "little")
     lines = ProgramSpec("classic", ProgramType.SOCKET_FILTER, code).disassemble().splitlines()
     assert lines == ["     0: r0 = *(u16 *)skb[12]", "     1: r0 = *(u8 *)skb[r1 + 14]"]
+
+
+def test_atomic_operations_say_what_they_give_back() -> None:
+    a = Asm("little")
+    a.atomic_fetch_add(R2, 8, R1, 8)
+    a.atomic_exchange(R2, 8, R1, 4)
+    a.atomic_compare_exchange(R2, 0, R1, 8)
+    a.exit()
+    lines = ProgramSpec("atomics", ProgramType.XDP, a).disassemble().splitlines()
+    assert [line.split(": ", 1)[1] for line in lines if ": r" in line] == [
+        "r1 = fetch_add(*(u64 *)(r2 +8), r1)",
+        "r1 = exchange(*(u32 *)(r2 +8), r1)",
+        "r0 = compare_exchange(*(u64 *)(r2 +0), r0, r1)",
+    ]
