@@ -120,7 +120,7 @@ def _best(near: Namespace, far: Namespace, tool: Tool, path: Path, frames: int) 
 def _cost_of_filter(
     near: Namespace, far: Namespace, tool: Tool, path: Path, frames: int, turns: int
 ) -> Iterator[Figure]:
-    """The rate that a filter for one frame in a thousand leaves of that without; of an empty program's too."""
+    """The rate that a filter for one frame in a thousand leaves of that without, and of an empty program."""
     without: list[float] = []
     empty: list[float] = []
     during: list[float] = []

@@ -5,8 +5,10 @@ import os
 import re
 import signal
 import socket
+import struct
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -162,6 +164,41 @@ def test_snapshots_are_cut_and_tell_the_length(netns_pair: NetNsPair, tmp_path: 
     captured = frames_of(path)
     assert [(each.data, each.wire_length) for each in captured] == [(each[:35], len(each)) for each in sent]
     wireshark_reads(path)
+
+
+def test_bytes_beyond_the_linear_part_are_captured(netns_pair: NetNsPair, tmp_path: Path) -> None:
+    path = tmp_path / "tcp.pcapng"
+    loopback = NetNs(netns_pair.far.name, "lo")
+    sent = os.urandom(1 << 19)
+    with capturing(loopback, "-i", "lo", "--at", "tc-out", "-w", str(path), "tcp dst port 5001") as process:
+        loopback.run(lambda: to_ourselves(sent))
+        time.sleep(0.3)
+        ended(process)
+    segments = {}
+    for each in frames_of(path):
+        ip = (each.data[14] & 15) * 4
+        tcp = 14 + ip
+        segments[struct.unpack_from(">I", each.data, tcp + 4)[0]] = each.data[
+            tcp + (each.data[tcp + 12] >> 4) * 4 :
+        ]
+    assert max(map(len, segments.values())) > 1500, "several segments in one skb"
+    assert sent in b"".join(segment for _, segment in sorted(segments.items()))
+
+
+def to_ourselves(data: bytes) -> int:
+    address = ("127.0.0.1", 5001)
+    with (
+        socket.create_server(address) as server,
+        socket.create_connection(address) as client,
+        server.accept()[0] as receiver,
+    ):
+        thread = threading.Thread(target=client.sendall, args=(data,))
+        thread.start()
+        received = 0
+        while received < len(data):
+            received += len(receiver.recv(1 << 16))
+        thread.join(10)
+    return received
 
 
 def test_a_count_is_exact(netns_pair: NetNsPair, tmp_path: Path) -> None:

@@ -1,6 +1,5 @@
 """Files in turn are named as tcpdump names them, and hold whole blocks only."""
 
-import os
 import struct
 from pathlib import Path
 
@@ -55,7 +54,7 @@ def test_the_first_file_is_written_anew_after_the_last(tmp_path: Path) -> None:
     target = output(tmp_path / "x", Rotation(file_bytes=60, files=2))
     target.write(memoryview(b"".join(block(40, number) for number in range(3))))
     target.close()
-    assert sorted(os.listdir(tmp_path)) == ["x0", "x1"]
+    assert sorted(each.name for each in tmp_path.iterdir()) == ["x0", "x1"]
     assert (tmp_path / "x0").read_bytes()[12 + 8] == 2
     assert (tmp_path / "x1").read_bytes()[12 + 8] == 1
 
