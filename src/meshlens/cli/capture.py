@@ -20,8 +20,8 @@ from meshlens.probes.capture import (
     CaptureSettings,
     check_exit_support,
 )
+from meshlens.probes.capture_block import CAPTURE_POINTS
 from meshlens.probes.capture_files import STANDARD_OUTPUT, CaptureOutput, Rotation
-from meshlens.probes.capture_program import CAPTURE_POINTS
 
 __all__ = ["command"]
 

@@ -35,8 +35,9 @@ from meshlens.packet.pcapng_blocks import (
     section_header,
     statistics_block,
 )
+from meshlens.probes.capture_block import CapturePoint
 from meshlens.probes.capture_files import CaptureOutput
-from meshlens.probes.capture_program import CapturePoint, capture_program
+from meshlens.probes.capture_program import capture_program
 from meshlens.probes.capture_ring import CaptureRing, Counts
 from meshlens.probes.ethtool import driver_of, speed_of
 from meshlens.probes.interfaces import Interface, InterfaceWatch, link_type_of, list_interfaces, matches

@@ -8,7 +8,8 @@ from concurrent.futures import Future, ThreadPoolExecutor
 import pytest
 
 from meshlens.ebpf import Program
-from meshlens.probes.capture_program import CapturePoint, capture_program
+from meshlens.probes.capture_block import CapturePoint
+from meshlens.probes.capture_program import capture_program
 from meshlens.probes.capture_ring import CHUNK_BYTES, CaptureRing
 
 pytestmark = [pytest.mark.root, pytest.mark.kernel]
