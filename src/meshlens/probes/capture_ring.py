@@ -12,9 +12,10 @@ slack behind; the one that crosses CHUNK_BYTES closes the chunk. While a block i
 
 Programs of one CPU do not interrupt each other: all hooks run with bottom halves disabled.
 
-A ring buffer map (BPF_MAP_TYPE_RINGBUF) puts eight bytes of its own before each record, so that user space has
-to touch every frame to leave them out. Measured with frames of 64 bytes, to a file in memory: 70 ns a frame in
-the kernel either way, but 560 to 1,000 ns with slices of a ring buffer through writev(2) against 45 ns here.
+A ring buffer map (BPF_MAP_TYPE_RINGBUF) puts eight bytes of its own before each record, so that user space
+has to touch every frame to leave them out. Measured with frames of 64 bytes, to a file in memory: 70 ns a
+frame in the kernel either way, but 560 to 1,000 ns with slices of a ring buffer through writev(2) against
+45 ns here.
 """
 
 import struct
