@@ -31,6 +31,7 @@ CLAIMS = (
     "veth_path",
     "verifier",
     "libpcap",
+    "flows",
 )
 
 

@@ -46,9 +46,9 @@ LIVE_ONLY = {"interfaces": "--interface", "duration_s": "--duration", "max_flows
         "1800; 0: never).")  # fmt: skip
 @option("--head", type=click.IntRange(0, 64), default=8, metavar="N", section=KINDS,
         help="Keep size, way and gap of the first N packets of a flow (default: 8).")  # fmt: skip
-@option("--max-flows", type=click.IntRange(min=1), default=65_536, metavar="N", section=KINDS,
-        help="Room in the kernel for each interface (default: 65536); what finds none is counted as "
-        "missed.")  # fmt: skip
+@option("--max-flows", type=click.IntRange(min=1), default=16_384, metavar="N", section=KINDS,
+        help="Room in the kernel for each interface (default: 16384 flows, 5 MiB); what finds none is "
+        "counted as missed.")  # fmt: skip
 @json_option
 @option("--parquet", type=click.Path(), metavar="FILE", section="Output",
         help="Write a Parquet file at the end instead (needs pyarrow).")  # fmt: skip

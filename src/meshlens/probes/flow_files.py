@@ -9,6 +9,7 @@ import os
 import re
 import struct
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from functools import cache, cached_property
 from typing import BinaryIO, Final
 
@@ -35,7 +36,7 @@ _ETHERNET: Final = 1
 _LINK_TYPES: Final = {101: 12}
 _ASKS_INTERFACE: Final = re.compile(r"\b(?:inbound|outbound|ifindex|ifname)\b")
 _DIRECTIONS: Final[dict[Direction | None, int]] = {"in": 0, "out": 1, None: 2}
-#: Entries are fetched after so many frames: less than the map and the ring have room for.
+#: Entries are fetched after so many frames: less than the ring has room for.
 _BATCH_FRAMES: Final = 2_000
 _FRAME_BYTES: Final = 65_536
 _TSTAMP_OFFSET, _TSTAMP = Skb.tstamp.offset, struct.Struct("=Q")
@@ -56,7 +57,9 @@ class FileFlows(FlowStream):
         self, files: Sequence[Source], expression: str, options: FlowOptions, *, kernel: bool = True
     ) -> None:
         super().__init__()
-        self.files, self.expression, self.options = files, expression, options
+        self.files, self.expression = files, expression
+        # Entries are fetched before there can be more of them than frames.
+        self.options = replace(options, max_flows=_BATCH_FRAMES)
         self.kernel = kernel and not _ASKS_INTERFACE.search(expression)
         self.missed = dict.fromkeys(OUTCOMES[2:], 0)
         self._compiled = cache(lambda link_type: compile_filter(expression, link_type))

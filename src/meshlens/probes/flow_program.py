@@ -16,7 +16,6 @@ from meshlens.decision.codegen import GraphLabels, emit_graph
 from meshlens.decision.merge import DecisionGraph
 from meshlens.ebpf import (
     BPF_F_MMAPABLE,
-    BPF_F_NO_PREALLOC,
     R0,
     R1,
     R2,
@@ -89,18 +88,18 @@ class FlowOptions:
     idle_ns: int = 15_000_000_000
     active_ns: int = 1_800_000_000_000
     head: int = 8
-    max_flows: int = 65_536
+    max_flows: int = 16_384
 
 
 def flow_maps(options: FlowOptions) -> dict[str, MapSpec]:
     """The maps that the programs of one interface share.
 
-    Memory is taken as flows come (no preallocation): a freed entry is not another flow's at once, so that a
-    program which still writes to it does no harm.
+    Entries are allocated at the start: they lie close together, where those allocated one by one would begin
+    at multiples of 512 bytes and drive each other out of the caches (1,000 flows: 270 ns a frame, not 180).
     """
     size = value_bytes(options.head)
     specs = (
-        MapSpec(FLOWS, MapType.HASH, KEY_BYTES, size, options.max_flows, BPF_F_NO_PREALLOC),
+        MapSpec(FLOWS, MapType.HASH, KEY_BYTES, size, options.max_flows),
         MapSpec(EXPORT, MapType.RINGBUF, 0, 0, _RING_BYTES),
         MapSpec(TALLY, MapType.ARRAY, 4, possible_cpus() * OUTCOME_BYTES, 1, BPF_F_MMAPABLE),
         MapSpec(_BLANK, MapType.ARRAY, 4, size, 1),

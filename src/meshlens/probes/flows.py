@@ -49,7 +49,7 @@ def flows(
     idle_s: float = 15,
     active_s: float = 1800,
     head: int = 8,
-    max_flows: int = 65_536,
+    max_flows: int = 16_384,
     duration_s: float | None = None,
 ) -> LiveFlows | FileFlows:
     """The flows on `interfaces` (none: all that are up), or in the capture files `read`, as they end.
@@ -62,8 +62,8 @@ def flows(
     `filter` is a tcpdump expression; it runs in the kernel. A flow ends when no packet came for `idle_s`
     seconds. It is reported and begun anew when a period of `active_s` seconds is over; periods count from
     the epoch, so 1800 means at every full and half hour; 0: never. Of the first `head` packets (at most 64)
-    sizes, ways and gaps are kept. `max_flows` is the room in the kernel, for each interface; a packet that
-    finds none is counted in `missed`.
+    sizes, ways and gaps are kept. `max_flows` is the room in the kernel for each interface, 320 bytes a flow;
+    a packet that finds none is counted in `missed`.
 
     Raises UsageError for a filter that cannot be compiled. Iterating over interfaces, or entering them by
     `with`, raises UsageError for one that is not there, PermissionDenied without CAP_BPF, CAP_NET_ADMIN and

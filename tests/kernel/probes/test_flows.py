@@ -199,6 +199,17 @@ def test_every_packet_is_in_a_flow_or_missed_while_flows_are_fetched_all_the_tim
     assert stream.missed["fetched"] < 20
 
 
+def test_flows_of_an_interface_that_is_gone_are_still_told(
+    netns_pair: NetNsPair, watch: Callable[..., LiveFlows]
+) -> None:
+    stream = watch()
+    netns_pair.near.send(udp(1), udp(2))
+    netns_pair.far.shell("ip", "link", "del", "veth0")
+    assert stream.poll() == []
+    assert sorted(flow.src_port for flow in stream.finish()) == [1, 2]
+    assert stream.missed == NOTHING_MISSED
+
+
 def test_a_killed_process_leaves_nothing_attached(netns_pair: NetNsPair) -> None:
     process = command(netns_pair.far, "-i", "veth0")
     assert process.stdout
