@@ -16,7 +16,8 @@ from bench.network import Namespace, Receiver, Sender, joined
 from bench.programs import empty_program, load
 from bench.report import Figure
 from meshlens.packet import craft
-from meshlens.probes.flow_program import FlowOptions, flow_program
+from meshlens.probes.flow_maps import FlowOptions
+from meshlens.probes.flow_program import flow_program
 from meshlens.probes.flow_stream import compile_filter
 from meshlens.probes.flows import LiveFlows
 from meshlens.probes.interfaces import list_interfaces

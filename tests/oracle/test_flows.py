@@ -9,7 +9,7 @@ import pytest
 
 from meshlens.errors import MeshlensError
 from meshlens.probes.flow_files import FileFlows
-from meshlens.probes.flow_program import FlowOptions
+from meshlens.probes.flow_maps import FlowOptions
 from meshlens.probes.flow_record import Flow
 from tests.data import captures, needs_data
 
@@ -29,8 +29,10 @@ OPTIONS = ("ip.defragment", "ipv6.defragment", "tcp.desegment_tcp_streams")
 Ends = tuple[str, int, str, int]
 
 
-def run(path: Path, options: FlowOptions, *, kernel: bool) -> tuple[list[Flow], dict[str, int], int, str]:
-    stream, flows, problem = FileFlows([path], "", options, kernel=kernel), list[Flow](), ""
+def run(
+    path: Path, options: FlowOptions, expression: str = "", *, kernel: bool
+) -> tuple[list[Flow], dict[str, int], int, str]:
+    stream, flows, problem = FileFlows([path], expression, options, kernel=kernel), list[Flow](), ""
     try:
         flows.extend(stream)
     except MeshlensError as error:
@@ -44,10 +46,11 @@ def files(collection: str, most: int, largest: int) -> list[Path]:
 
 
 @pytest.mark.parametrize("collection", ["iot_sentinel", "ndpi", "tcpdump_tests", "aircrack_test_caps"])
-def test_the_kernel_and_the_python_definition_give_the_same_flows(collection: str) -> None:
+@pytest.mark.parametrize("expression", ["", "tcp port 443 or ip6 or len > 600"])
+def test_the_kernel_and_the_python_definition_give_the_same_flows(collection: str, expression: str) -> None:
     seen = 0
     for path in files(collection, 60, 1_000_000):
-        kernels, ours = (run(path, SHORT, kernel=kernel) for kernel in (True, False))
+        kernels, ours = (run(path, SHORT, expression, kernel=kernel) for kernel in (True, False))
         assert kernels == ours, path
         seen += len(ours[0])
     assert seen or collection == "aircrack_test_caps"

@@ -20,8 +20,9 @@ from meshlens.errors import NotSupported, PermissionDenied
 from meshlens.filters.compiler import CompiledList
 from meshlens.packet.capture import CapturedFrame, CaptureError, read_capture
 from meshlens.probes.flow_layout import EXPORT, FLOWS, Fragment, Key, pack_key
+from meshlens.probes.flow_maps import OUTCOMES, TALLY, FlowOptions, read_tally
 from meshlens.probes.flow_packet import FlowPacket, NotIp, Unreadable, flow_packet
-from meshlens.probes.flow_program import OUTCOMES, TALLY, FlowOptions, flow_program, read_tally
+from meshlens.probes.flow_program import flow_program
 from meshlens.probes.flow_record import Flow
 from meshlens.probes.flow_stream import FlowStream, compile_filter
 from meshlens.probes.flow_table import FlowTable, fold

@@ -9,7 +9,8 @@ from meshlens.ebpf import Link, Map, Program, RingBuffer, Side, attach_clsact, a
 from meshlens.errors import NotSupported, UsageError
 from meshlens.filters.compiler import CompiledList
 from meshlens.probes.flow_layout import EXPORT, FIRST_SEEN, FLOWS, Fragment, Key, unpack_key, unpack_times
-from meshlens.probes.flow_program import OUTCOMES, TALLY, FlowOptions, flow_program, read_tally
+from meshlens.probes.flow_maps import OUTCOMES, TALLY, FlowOptions, read_tally
+from meshlens.probes.flow_program import flow_program
 from meshlens.probes.flow_record import Flow
 from meshlens.probes.flow_stream import FlowStream, compile_filter
 from meshlens.probes.flow_table import FlowTable

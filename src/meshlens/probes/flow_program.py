@@ -6,16 +6,13 @@ space fetches it, or in one piece through a ring buffer when a packet comes that
 `flow_packet` is the definition of which flow a frame belongs to.
 """
 
-import struct
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Final, Literal
 
 from meshlens.decision.access import BufferedAccess, DirectAccess, buffer_map
 from meshlens.decision.codegen import GraphLabels, emit_graph
 from meshlens.decision.merge import DecisionGraph
 from meshlens.ebpf import (
-    BPF_F_MMAPABLE,
     R0,
     R1,
     R2,
@@ -29,8 +26,6 @@ from meshlens.ebpf import (
     R10,
     Asm,
     Helper,
-    MapSpec,
-    MapType,
     ProgramSpec,
     ProgramType,
     possible_cpus,
@@ -47,24 +42,15 @@ from meshlens.probes.flow_layout import (
     KEY_BYTES,
     value_bytes,
 )
+from meshlens.probes.flow_maps import BLANK, OUTCOME_BYTES, OUTCOMES, TALLY, FlowOptions, flow_maps
 from meshlens.probes.flow_parse import KEY, emit_parse
 from meshlens.probes.snapshot import Direction
 from meshlens.probes.wire import emit_skb_length, emit_wire_size
 
-__all__ = ["OUTCOMES", "OUTCOME_BYTES", "TALLY", "FlowOptions", "flow_maps", "flow_program", "read_tally"]
-
-#: The map that says what became of every frame that the filter let pass: packets for each outcome and CPU.
-TALLY: Final = "tally"
-#: It is in a flow; it carries no IP; its IP header cannot be read; there was no room for its flow; or it was
-#: in a flow, which ended while the ring was full.
-OUTCOMES: Final = ("flow", "not_ip", "unreadable", "map_full", "ring_full")
-OUTCOME_BYTES: Final = 64
+__all__ = ["Clock", "flow_program"]
 
 Clock = Literal["kernel", "skb"]
 
-#: A value of zeros, which new entries begin as: the stack may be smaller than a value.
-_BLANK: Final = "blank"
-_RING_BYTES: Final = 1 << 20
 _UNSPEC: Final = -1  # TC_ACT_UNSPEC: the next program decides
 _DIRECTIONS: Final[dict[Direction | None, int]] = {"in": 0, "out": 1, None: 2}
 
@@ -75,43 +61,6 @@ _PACKETS, _BYTES, _SEGMENT, _CPU, _NOW = -48, -56, -64, -72, -80
 _LAST, _PERIOD_END = FIRST_SEEN + 8, FIRST_SEEN + 16
 _SUM_PACKETS, _SUM_BYTES = FIRST_SEEN + 24, FIRST_SEEN + 40
 _FLAGS, _WAY, _DIRECTION, _KEPT = FIRST_SEEN + 56, FIRST_SEEN + 58, FIRST_SEEN + 59, FIRST_SEEN + 60
-
-
-@dataclass(frozen=True, slots=True)
-class FlowOptions:
-    """What a flow is: it ends after `idle_ns` without a packet, and with every period of `active_ns`.
-
-    Periods are counted from the epoch, so that all CPUs and machines end their records at the same times;
-    0: without end. `head` packets are kept one by one; `max_flows` is the room in the map.
-    """
-
-    idle_ns: int = 15_000_000_000
-    active_ns: int = 1_800_000_000_000
-    head: int = 8
-    max_flows: int = 16_384
-
-
-def flow_maps(options: FlowOptions) -> dict[str, MapSpec]:
-    """The maps that the programs of one interface share.
-
-    Entries are allocated at the start: they lie close together, where those allocated one by one would begin
-    at multiples of 512 bytes and drive each other out of the caches (1,000 flows: 270 ns a frame, not 180).
-    """
-    size = value_bytes(options.head)
-    specs = (
-        MapSpec(FLOWS, MapType.HASH, KEY_BYTES, size, options.max_flows),
-        MapSpec(EXPORT, MapType.RINGBUF, 0, 0, _RING_BYTES),
-        MapSpec(TALLY, MapType.ARRAY, 4, possible_cpus() * OUTCOME_BYTES, 1, BPF_F_MMAPABLE),
-        MapSpec(_BLANK, MapType.ARRAY, 4, size, 1),
-    )
-    return {spec.name: spec for spec in specs}
-
-
-def read_tally(tally: memoryview) -> dict[str, int]:
-    """Packets by outcome, of all CPUs; `tally` is the mapped value."""
-    words = struct.unpack(f"={len(tally) // 8}Q", tally)
-    stride = OUTCOME_BYTES // 8
-    return {name: sum(words[place::stride]) for place, name in enumerate(OUTCOMES)}
 
 
 def flow_program(
@@ -327,7 +276,7 @@ class _FlowProgram:
         asm.map_fd(R1, FLOWS)
         asm.mov(R2, R10)
         asm.alu("+=", R2, KEY)
-        asm.map_value(R3, _BLANK)
+        asm.map_value(R3, BLANK)
         asm.mov(R4, 0)
         asm.call(Helper.map_update_elem)
         asm.jump_if(R0, "!=", 0, "map_full")

@@ -9,8 +9,8 @@ from collections.abc import Iterable, Mapping
 from heapq import merge
 
 from meshlens.probes.flow_layout import FOREVER_NS, Fragment, HeadEntry, Key
+from meshlens.probes.flow_maps import FlowOptions
 from meshlens.probes.flow_packet import FlowPacket
-from meshlens.probes.flow_program import FlowOptions
 from meshlens.probes.flow_record import Ended, Flow, record
 
 __all__ = ["FlowTable", "fold", "period_end"]

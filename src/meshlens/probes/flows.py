@@ -8,7 +8,7 @@ from meshlens.errors import UsageError
 from meshlens.probes.flow_files import FileFlows
 from meshlens.probes.flow_layout import MAX_HEAD
 from meshlens.probes.flow_live import LiveFlows
-from meshlens.probes.flow_program import FlowOptions
+from meshlens.probes.flow_maps import FlowOptions
 from meshlens.probes.flow_record import Ended, Flow
 from meshlens.probes.flow_stream import FlowStream, to_pandas, to_parquet
 

@@ -5,8 +5,8 @@ import random
 import pytest
 
 from meshlens.probes.flow_layout import FOREVER_NS, Fragment, Key, canonical
+from meshlens.probes.flow_maps import FlowOptions
 from meshlens.probes.flow_packet import FlowPacket
-from meshlens.probes.flow_program import FlowOptions
 from meshlens.probes.flow_record import Flow
 from meshlens.probes.flow_table import FlowTable, fold, period_end
 
