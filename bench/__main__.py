@@ -32,6 +32,7 @@ CLAIMS = (
     "verifier",
     "libpcap",
     "capture",
+    "flows",
 )
 
 

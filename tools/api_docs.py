@@ -21,6 +21,8 @@ MODULES = (
     "meshlens.filters.lists",
     "meshlens.filters.compiler",
     "meshlens.probes.count",
+    "meshlens.probes.flows",
+    "meshlens.probes.flow_record",
     "meshlens.probes.offline",
     "meshlens.probes.pinned",
     "meshlens.probes.pins",

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from meshlens.filters.lists import FilterList, load_list, parse_list
     from meshlens.packet.capture import CapturedFrame, read_capture
     from meshlens.probes.count import CountSession, count
+    from meshlens.probes.flow_record import Flow
+    from meshlens.probes.flows import flows
     from meshlens.probes.offline import count_files
     from meshlens.probes.pinned import PinnedCounter, open_pin, pin_names
     from meshlens.probes.pins import detach_pin
@@ -24,6 +26,7 @@ __all__ = [
     "Count",
     "CountSession",
     "FilterList",
+    "Flow",
     "MeshlensError",
     "NotSupported",
     "PermissionDenied",
@@ -34,6 +37,7 @@ __all__ = [
     "count",
     "count_files",
     "detach_pin",
+    "flows",
     "load_list",
     "open_pin",
     "parse_list",
@@ -49,6 +53,8 @@ _HOMES = {
     "meshlens.filters.lists": ("FilterList", "load_list", "parse_list"),
     "meshlens.packet.capture": ("CapturedFrame", "read_capture"),
     "meshlens.probes.count": ("CountSession", "count"),
+    "meshlens.probes.flow_record": ("Flow",),
+    "meshlens.probes.flows": ("flows",),
     "meshlens.probes.offline": ("count_files",),
     "meshlens.probes.pinned": ("PinnedCounter", "open_pin", "pin_names"),
     "meshlens.probes.pins": ("detach_pin",),

@@ -36,6 +36,19 @@ def test_a_hash_keeps_adds_replaces_and_forgets(kind: MapType) -> None:
         assert dict(table.items()) == {}
 
 
+@pytest.mark.parametrize("kind", [*HASHES, MapType.ARRAY])
+def test_pop_gives_the_last_value_and_removes_it(kind: MapType) -> None:
+    with MapSpec("h", kind, 4, 8, 10).create() as table:
+        table.update(1, 7)
+        if kind is MapType.ARRAY:  # nothing can be removed from it
+            with pytest.raises(BpfError):
+                table.pop(1)
+            return
+        assert table.pop(1) == struct.pack("=Q", 7)
+        assert table.pop(1) is None
+        assert table.lookup(1) is None
+
+
 def test_flags_decide_whether_a_key_may_or_must_exist() -> None:
     with MapSpec("h", MapType.HASH, 4, 4, 10, BPF_F_NO_PREALLOC).create() as table:
         with pytest.raises(BpfError) as refused:
