@@ -9,6 +9,7 @@ Registers, the same in both: R6 the context, R7 where the bytes end, R8 where th
 caller; R0 takes values, R1 to R5 are scratch.
 """
 
+from collections.abc import Mapping
 from typing import Final, Protocol
 
 from meshlens.decision.expr import Alu, Const, Expr, Load, Space
@@ -43,7 +44,10 @@ class Access(Protocol):
     """What the compiler of decision graphs needs to know about a hook."""
 
     keeps_index: bool  # whether `load` with `checked` needs no index in R0
-    longest: dict[Space, int]  # no frame has room for more bytes than this
+
+    @property
+    def longest(self) -> Mapping[Space, int]:
+        """No frame has room for more bytes than this."""
 
     def begin(self) -> None:
         """Make the whole frame the current bytes."""
@@ -127,7 +131,7 @@ class DirectAccess:
     """
 
     keeps_index = True
-    longest: Final = {Space.OUTER: _MAX_PACKET_OFFSET, Space.INNER: _MAX_INNER_OFFSET}
+    longest: Mapping[Space, int] = {Space.OUTER: _MAX_PACKET_OFFSET, Space.INNER: _MAX_INNER_OFFSET}
 
     def __init__(
         self,
@@ -240,7 +244,7 @@ class BufferedAccess:
     """
 
     keeps_index = False
-    longest: Final = dict.fromkeys(Space, 1 << 24)
+    longest: Mapping[Space, int] = dict.fromkeys(Space, 1 << 24)
 
     def __init__(self, asm: Asm, direction: int | None, *, unreadable: Label) -> None:
         self.asm, self.direction, self.unreadable = asm, direction, unreadable

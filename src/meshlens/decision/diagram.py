@@ -21,11 +21,11 @@ __all__ = [
     "Verdict",
     "graft",
     "interval",
+    "intervals_on",
     "of_empty_frame",
     "restrict",
     "restrict_room",
     "substitute",
-    "intervals_on",
 ]
 
 

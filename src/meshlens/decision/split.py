@@ -10,9 +10,9 @@ from meshlens.decision.diagram import (
     Memo,
     Test,
     Verdict,
+    intervals_on,
     restrict,
     restrict_room,
-    intervals_on,
 )
 from meshlens.decision.expr import MAX_VALUE, Expr, Room, Space, space_of
 

@@ -72,7 +72,8 @@ class InterfaceWatch:
 
     def wait(self, seconds: float) -> bool:
         """True when something happened since the last call; False when time is over or `wake` was called."""
-        ready, _, _ = select.select([self._netlink, self._bell], [], [], seconds)
+        sources: list[socket.socket | int] = [self._netlink, self._bell]
+        ready, _, _ = select.select(sources, [], [], seconds)
         if self._netlink in ready:
             self._drain()
             return True
