@@ -54,4 +54,4 @@ def wait_attached(namespace: Namespace, ifindex: int, count: int, process: subpr
     """Wait until `count` programs are at the hooks of an interface."""
     while len(attachments(namespace, ifindex)) < count:
         assert process.poll() is None, f"meshlens ended with {process.returncode} before it was attached"
-        time.sleep(0.0005)
+        time.sleep(0.002)
