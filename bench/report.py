@@ -32,7 +32,8 @@ class Figure:
         """Whether it was "met" or "missed"; nothing where there is no target."""
         if self.at_most is None and self.at_least is None:
             return ""
-        high, low = self.at_most is not None and self.value > self.at_most, self.value < (self.at_least or 0)
+        high = self.at_most is not None and self.value > self.at_most
+        low = self.at_least is not None and self.value < self.at_least
         return "missed" if high or low else "met"
 
     @property
