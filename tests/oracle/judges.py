@@ -5,6 +5,7 @@ slots a frame is counted in add up to it, and a filter counted twice shows as a 
 """
 
 import os
+import sys
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from errno import EINVAL
@@ -17,7 +18,7 @@ from typing import Any
 import cypcap
 
 from meshlens.decision.interpret import Frame, classify
-from meshlens.ebpf import BpfError
+from meshlens.ebpf import BpfError, ByteOrder
 from meshlens.ebpf.emulate import Emulator
 from meshlens.errors import NotSupported, PermissionDenied
 from meshlens.filters.compiler import CompiledList, compile_list
@@ -138,8 +139,8 @@ class Slots:
         self.graphs = list(zip(compiled.graphs, compiled.first_slots, strict=True))
         self.patterns = [sum(1 << 8 * at for at in matching) for matching in compiled.matches]
 
-    def of(self, sample: Sample) -> list[int]:
-        frame = Frame(sample.data, sample.wire_length, {"direction": 0, "ifindex": LOOPBACK})
+    def of(self, sample: Sample, direction: int = 0, ifindex: int = LOOPBACK) -> list[int]:
+        frame = Frame(sample.data, sample.wire_length, {"direction": direction, "ifindex": ifindex})
         return [first + slot for graph, first in self.graphs for slot in classify(graph, frame)]
 
     def answer(self, slots: Iterable[int]) -> int:
@@ -149,7 +150,7 @@ class Slots:
 class Counted:
     """A program's counters, beside those that the interpreter foretells."""
 
-    def __init__(self, compiled: CompiledList, hook: Hook, counters: memoryview) -> None:
+    def __init__(self, compiled: CompiledList, hook: Hook, counters: Sequence[int]) -> None:
         self.hook, self.counters = hook, counters
         self.expected = [0] * len(counters)
         # Frames that no filter wants need not be counted.
@@ -165,23 +166,28 @@ class Counted:
         That it was counted nowhere else shows at the `end`.
         """
         right = self.run(data) == NEXT[self.hook]
+        return self.agree(self.foretell(slots, len(data))) and right
+
+    def foretell(self, slots: Iterable[int], size: int) -> list[int]:
+        """Expect one more packet of that size in these slots; where its counters stand."""
+        places = [2 * (len(MISSED) + slot) for slot in slots if slot not in self.unwanted]
+        for at in places:
+            self.expected[at] += 1
+            self.expected[at + 1] += size
+        return places
+
+    def agree(self, places: Iterable[int]) -> bool:
+        """Whether the packets and bytes at these places are those expected."""
         counters, expected = self.counters, self.expected
-        for slot in slots:
-            if slot in self.unwanted:
-                continue
-            at = 2 * (len(MISSED) + slot)
-            expected[at] += 1
-            expected[at + 1] += len(data)
-            right &= counters[at] == expected[at] and counters[at + 1] == expected[at + 1]
-        return right
+        return all(counters[at] == expected[at] and counters[at + 1] == expected[at + 1] for at in places)
 
     def end(self) -> str:
         """What was counted that should not have been, or not counted that should."""
         unwanted = {2 * (len(MISSED) + slot) + half for slot in self.unwanted for half in (0, 1)}
         differ = {
             at: (got, want)
-            for at, (got, want) in enumerate(zip(self.counters, self.expected, strict=True))
-            if got != want and at not in unwanted
+            for at, want in enumerate(self.expected)
+            if (got := self.counters[at]) != want and at not in unwanted
         }
         return f"{self.hook}: counters (got, wanted) at 8 bytes each: {differ}" if differ else ""
 
@@ -192,8 +198,8 @@ class Kernel(Counted):
     The process has to stay on one CPU, whose counters are looked at.
     """
 
-    def __init__(self, compiled: CompiledList, hook: Hook) -> None:
-        self.program = count_program(compiled, hook, DIRECTION[hook]).load()
+    def __init__(self, compiled: CompiledList, hook: Hook, direction: Direction | None = None) -> None:
+        self.program = count_program(compiled, hook, direction or DIRECTION[hook]).load()
         stride = cpu_stride(len(compiled.matches)) // 8
         (cpu,) = os.sched_getaffinity(0)
         counters = self.program.maps[COUNTERS].mmap().cast("Q")
@@ -206,14 +212,34 @@ class Kernel(Counted):
 
 
 class Emulated(Counted):
-    """The same by the emulator, for what BPF_PROG_TEST_RUN refuses: long frames, and cut IP headers."""
+    """The same by the emulator: for what BPF_PROG_TEST_RUN refuses (long frames, cut IP headers), does not
+    make (`skb` has more arguments of `Emulator.run`) or cannot run (the other byte order).
+    """
 
-    def __init__(self, compiled: CompiledList, hook: Hook) -> None:
-        self.emulator = Emulator(count_program(compiled, hook, DIRECTION[hook], cpus=1))
-        super().__init__(compiled, hook, memoryview(self.emulator.maps[COUNTERS]).cast("Q"))
+    def __init__(self, compiled: CompiledList, hook: Hook, byteorder: ByteOrder = sys.byteorder) -> None:
+        program = count_program(compiled, hook, DIRECTION[hook], byteorder=byteorder, cpus=1)
+        self.emulator = Emulator(program)
+        self.executed = 0
+        self.skb: dict[str, int] = {}
+        super().__init__(compiled, hook, Numbers(self.emulator.maps[COUNTERS], byteorder))
 
     def run(self, data: bytes) -> int:
-        return self.emulator.run(data, ifindex=LOOPBACK, ingress_ifindex=LOOPBACK).retval
+        run = self.emulator.run(data, ifindex=LOOPBACK, ingress_ifindex=LOOPBACK, **self.skb)
+        self.executed += run.executed
+        return run.retval
+
+
+class Numbers(Sequence[int]):
+    """Memory as 64-bit numbers in some byte order."""
+
+    def __init__(self, memory: bytearray, byteorder: ByteOrder) -> None:
+        self.memory, self.byteorder = memory, byteorder
+
+    def __len__(self) -> int:
+        return len(self.memory) // 8
+
+    def __getitem__(self, at: Any) -> Any:
+        return int.from_bytes(self.memory[8 * at : 8 * at + 8], self.byteorder)
 
 
 def kernel_is_allowed() -> bool:

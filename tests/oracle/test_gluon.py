@@ -1,4 +1,4 @@
-"""Gluon's whole list on made-up mesh traffic: packets and bytes of every filter are those known beforehand."""
+"""Gluon's whole list on made-up mesh traffic: packets and bytes of every filter as known beforehand."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,7 +15,7 @@ from tests.oracle.real_lists import real_lists
 
 Totals = dict[str, tuple[int, int]]
 
-#: Filters beside those of the inner frame, by the type that carries it, or that carries none (compat version 15).
+#: The scope of each packet type that carries a frame (compat version 15), and what matches the others.
 CARRIERS = {
     "bcast": "BAT:BAT-BCAST",
     "unicast": "BAT:BAT-UCAST",
