@@ -94,7 +94,7 @@ class Emulator:
         registers: Registers = [_UNSET] * 11
         registers[1] = _CONTEXT << _REGION_BITS
         registers[10] = (_STACK << _REGION_BITS) + _STACK_BYTES
-        slot = executed = 0
+        slot = last = executed = 0
         steps = self._steps
         try:
             while slot >= 0:
