@@ -1,7 +1,8 @@
 """Symbolic execution of classic BPF: from libpcap's instructions to a decision diagram.
 
-Instruction set and semantics: bpf(4) and bpf_filter.c of libpcap. Only forward jumps exist, so a program
-is an acyclic graph over (pc, A, X, scratch memory), each an expression over the frame.
+Instruction set and semantics: bpf(4) and bpf_filter.c of libpcap. A program is a graph over (pc, A, X,
+scratch memory), each an expression over the frame. Only `protochain` jumps backwards, for each header of the
+chain; that loop is unrolled.
 """
 
 from collections.abc import Iterable
@@ -51,6 +52,11 @@ _JUMPS: Final = {_JEQ: "==", _JGT: ">", _JGE: ">="}
 _RET_A: Final = 0x10
 _TXA: Final = 0x80
 
+#: So many headers of a chain are followed; a frame with more ends like one that is too short. Where a header
+#: stands depends on all before it, so the program grows with the power of this.
+_MAX_ROUNDS: Final = 4
+_NEGATIVE: Final = 1 << 31
+
 # The hook's knowledge that a marked load stands for.
 _META_MARKS: Final = {MARK_META: "direction", MARK_META + 4: "ifindex"}
 
@@ -63,6 +69,7 @@ class _State(NamedTuple):
     x: Expr
     memory: frozenset[tuple[int, Expr]]
     known_room: frozenset[tuple[Room, int]]
+    rounds: int = 0
 
 
 class _Branch(NamedTuple):
@@ -99,7 +106,7 @@ class _Machine:
                 continue
             step = steps.get(state)
             if step is None:
-                step = steps[state] = self.run(state)
+                step = steps[state] = self.run(state) if state.rounds <= _MAX_ROUNDS else Verdict.ABORT
             if isinstance(step, Verdict):
                 done[state] = step
                 continue
@@ -112,7 +119,7 @@ class _Machine:
 
     def run(self, state: _State) -> _Branch | Verdict:
         """Execute up to the next decision."""
-        pc, a, x, memory, known_room = state
+        pc, a, x, memory, known_room, rounds = state
         while True:
             code, jt, jf, k = self.program[pc]
             pc += 1
@@ -128,7 +135,7 @@ class _Machine:
                         if needed and dict(known_room).get(needed[0], 0) < needed[1]:
                             # Come back to this instruction knowing that the bytes are there.
                             roomy = frozenset({**dict(known_room), needed[0]: needed[1]}.items())
-                            again = _State(pc - 1, a, x, memory, roomy)
+                            again = _State(pc - 1, a, x, memory, roomy, rounds)
                             return _Branch(needed[0], needed[1], MAX_VALUE, again, Verdict.ABORT)
                     a, x = (value, x) if kind == _LD else (a, value)
                 case 0x02 | 0x03 as kind:  # ST, STX
@@ -146,16 +153,17 @@ class _Machine:
                             0,
                             0,
                             Verdict.ABORT,
-                            _State(pc, alu(_ALU_OPS[op], a, operand), x, memory, known_room),
+                            _State(pc, alu(_ALU_OPS[op], a, operand), x, memory, known_room, rounds),
                         )
                     a = alu(_ALU_OPS[op], a, operand)
                 case 0x05:  # JMP
                     op = code & 0xF0
                     if op == _JA:
-                        pc += k
+                        backwards = k >= _NEGATIVE
+                        pc, rounds = pc + k - 2 * _NEGATIVE * backwards, rounds + backwards
                         continue
-                    taken = _State(pc + jt, a, x, memory, known_room)
-                    other = _State(pc + jf, a, x, memory, known_room)
+                    taken = _State(pc + jt, a, x, memory, known_room, rounds)
+                    other = _State(pc + jf, a, x, memory, known_room, rounds)
                     outcome = _jump(op, a, x if code & _SOURCE_X else const(k), taken, other)
                     if isinstance(outcome, _State):
                         pc = outcome.pc
