@@ -117,7 +117,7 @@ class _Machine:
             done[state] = interval(step.expr, step.lo, step.hi, done[step.yes], done[step.no])
         return done[start]
 
-    def run(self, state: _State) -> _Branch | Verdict:
+    def run(self, state: _State) -> _Branch | Verdict:  # noqa: C901  (a case for each class of instructions)
         """Execute up to the next decision."""
         pc, a, x, memory, known_room, rounds = state
         while True:
