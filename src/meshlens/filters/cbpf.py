@@ -80,20 +80,21 @@ class _Branch(NamedTuple):
     no: "_State | Verdict"
 
 
-def diagram_of(program: Iterable[CbpfInsn], space: Space = Space.OUTER) -> Diagram:
+def diagram_of(program: Iterable[CbpfInsn], space: Space = Space.OUTER, *, marked: bool = True) -> Diagram:
     """The decisions that `program` makes about a frame.
 
     With Space.INNER the program is about the inner frame. A marked load (see `markers`) becomes the `Meta`
-    named `direction`, `ifindex`, or `part0`, `part1`, ... for the pieces that were cut out of the expression.
+    named `direction`, `ifindex`, or `part0`, `part1`, ... for the pieces that were cut out of the expression;
+    unless nothing is `marked`, and the offset means what it says.
     """
-    machine = _Machine(tuple(program), space)
+    machine = _Machine(tuple(program), space, marked)
     zero = const(0)
     return machine.decide(_State(0, zero, zero, frozenset(), frozenset()))
 
 
 class _Machine:
-    def __init__(self, program: tuple[CbpfInsn, ...], space: Space) -> None:
-        self.program, self.space = program, space
+    def __init__(self, program: tuple[CbpfInsn, ...], space: Space, marked: bool) -> None:
+        self.program, self.space, self.marked = program, space, marked
 
     def decide(self, start: _State) -> Diagram:
         done: dict[_State | Verdict, Diagram] = {verdict: verdict for verdict in Verdict}
@@ -117,7 +118,7 @@ class _Machine:
             done[state] = interval(step.expr, step.lo, step.hi, done[step.yes], done[step.no])
         return done[start]
 
-    def run(self, state: _State) -> _Branch | Verdict:  # noqa: C901  (a case for each class of instructions)
+    def run(self, state: _State) -> _Branch | Verdict:
         """Execute up to the next decision."""
         pc, a, x, memory, known_room, rounds = state
         while True:
@@ -183,9 +184,9 @@ class _Machine:
             low_nibble = alu("&", load(self.space, None, k, 1), const(0xF))
             return alu("<<", low_nibble, const(2)), (room(self.space, None), k + 1)
         size = _SIZES[code & 0x18]
-        if mode == _ABS and k in _META_MARKS:
+        if self.marked and mode == _ABS and k in _META_MARKS:
             return meta(_META_MARKS[k]), None
-        if mode == _ABS and MARK_INNER <= k < MARK_META:
+        if self.marked and mode == _ABS and MARK_INNER <= k < MARK_META:
             return meta(f"part{k - MARK_INNER}"), None
         index = None
         if mode == _IND:

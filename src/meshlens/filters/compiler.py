@@ -108,14 +108,14 @@ def filter_diagram(expression: str, link_type: int = ETHERNET) -> Diagram:
     rewritten = rewrite(expression)
     if rewritten.batadv and link_type != ETHERNET:
         raise FilterError("batadv is found in Ethernet frames only, not in those of this interface or file")
-    outer = _libpcap_diagram(rewritten.text, link_type, Space.OUTER)
+    outer = _libpcap_diagram(rewritten.text, link_type, Space.OUTER, marked=rewritten.text != expression)
     parts: dict[Expr, Diagram] = {meta(f"part{i}"): _inside(part) for i, part in enumerate(rewritten.parts)}
     return substitute(outer, parts) if parts else outer
 
 
 @cache
-def _libpcap_diagram(text: str, link_type: int, space: Space) -> Diagram:
-    return diagram_of(compile_cbpf(text, link_type), space)
+def _libpcap_diagram(text: str, link_type: int, space: Space, *, marked: bool = True) -> Diagram:
+    return diagram_of(compile_cbpf(text, link_type), space, marked=marked)
 
 
 def _inside(part: Part) -> Diagram:
