@@ -4,8 +4,13 @@ import os
 from collections.abc import Generator
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from meshlens.errors import NotSupported, PermissionDenied
+
+# How long an example takes says nothing on a machine that others use too.
+settings.register_profile("meshlens", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("meshlens")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
