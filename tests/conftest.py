@@ -1,12 +1,16 @@
-"""When a test is skipped: no root, no permission, a feature that this kernel lacks."""
+"""What holds for all tests: signals, time, and when one is skipped (no root, no permission, no such feature)."""
 
 import os
+import signal
 from collections.abc import Generator
 
 import pytest
 from hypothesis import HealthCheck, settings
 
 from meshlens.errors import NotSupported, PermissionDenied
+
+# A runner in the background may have been started with SIGINT ignored, which every child would inherit.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # How long an example takes says nothing on a machine that others use too.
 settings.register_profile("meshlens", deadline=None, suppress_health_check=[HealthCheck.too_slow])
