@@ -1,4 +1,4 @@
-"""What holds for all tests: signals, time, and when one is skipped (no root, no permission, no such feature)."""
+"""What holds for all tests: signals, time, and when one is skipped: no root, no permission, no feature."""
 
 import os
 import signal
