@@ -11,7 +11,17 @@ from collections.abc import Callable, Mapping
 from enum import Enum
 from functools import cache
 
-from meshlens.decision.expr import Expr, Length, Room, rank
+from meshlens.decision.expr import (
+    ARITHMETIC,
+    COMPARISONS,
+    Alu,
+    Compare,
+    Const,
+    Expr,
+    Length,
+    Room,
+    rank,
+)
 
 __all__ = [
     "Diagram",
@@ -182,8 +192,23 @@ def of_empty_frame(root: Diagram) -> Diagram:
     """`root`, a diagram about the inner frame, where there is none: no room, no length."""
 
     def choose(node: Test) -> Diagram | None:
-        if not isinstance(node.expr, Room | Length):
+        value = _in_empty_frame(node.expr)
+        if value is None:
             return None
-        return node.yes if node.lo == 0 else node.no
+        return node.yes if node.lo <= value <= node.hi else node.no
 
     return rebuild(root, {}, keep=lambda node: False, choose=choose)
+
+
+def _in_empty_frame(expr: Expr) -> int | None:
+    """The value of `expr` if an empty frame has one."""
+    match expr:
+        case Room() | Length():
+            return 0
+        case Const(value):
+            return value
+        case Alu(op, left, right) | Compare(op, left, right):
+            first, second = _in_empty_frame(left), _in_empty_frame(right)
+            return None if first is None or second is None else (ARITHMETIC | COMPARISONS)[op](first, second)
+        case _:
+            return None
