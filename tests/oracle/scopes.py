@@ -15,7 +15,20 @@ from meshlens.filters.pcap import compile_cbpf
 from tests.oracle.corpus import Sample
 from tests.oracle.judges import LOOPBACK, number
 
-__all__ = ["CARRIERS", "HEADER_BYTES", "NAMES", "TYPES", "Oracle", "View", "inner_frame", "is_plain"]
+__all__ = [
+    "ABORT",
+    "CARRIERS",
+    "HEADER_BYTES",
+    "MATCH",
+    "NAMES",
+    "NO",
+    "TYPES",
+    "Oracle",
+    "View",
+    "inner_frame",
+    "is_plain",
+    "verdict_of",
+]
 
 MATCH, NO, ABORT = 1, 0, -1
 MAX_TVLV_BYTES = 32_000
