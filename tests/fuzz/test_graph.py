@@ -155,7 +155,7 @@ def test_a_scoped_list_matches_what_the_oracle_says(expressions: list[str], seed
     oracle = {each: verdict_of(each) for each in expressions}
     for sample, answer in zip(samples, answers(compiled, samples), strict=True):
         said = {each: verdict(View(sample)) for each, verdict in oracle.items()}
-        # libpcap leaves out a test that decides nothing, and then does not miss its bytes: `not (batadv and ip)`.
+        # libpcap leaves out tests that decide nothing, and misses no bytes for them: `not (batadv and ip)`.
         certain = {each for each, verdict in said.items() if verdict != ABORT}
         assert answer & certain == {each for each in certain if said[each] == MATCH}, sample
 
