@@ -1,7 +1,7 @@
 """What payload pays on its way through a veth pair, with 580 filters at tc on its way out and its way in.
 
-Against nothing, and against an empty program at both hooks. Each frame passes both, out of one namespace into
-the other, so that it is counted twice. UDP goes the whole way, from socket to socket. TCP in batman-adv unicast
+Against nothing, and against an empty program at both hooks. Each frame passes both, out of one namespace
+into the other, and is counted twice. UDP goes the whole way, from socket to socket. TCP in batman-adv unicast
 goes half of it, from a packet socket to where the stack drops it, since batman-adv is not here to take it.
 """
 
