@@ -15,7 +15,7 @@ from tests.oracle.real_lists import real_lists
 
 ORDERS: tuple[ByteOrder, ...] = ("little", "big")
 #: How many frames each list gets: the long one of all expressions fewer.
-FRAMES = {"plain": 150, "scoped": 500, "real": 1200}
+FRAMES = {"plain": 60, "scoped": 250, "real": 700}
 
 
 @pytest.fixture(scope="module", params=FRAMES)

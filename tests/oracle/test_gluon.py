@@ -1,6 +1,7 @@
 """Gluon's whole list on made-up mesh traffic: packets and bytes of every filter as known beforehand."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,10 +11,21 @@ from meshlens.packet.mesh import MeshFrame, overhead_mix, payload_mix
 from meshlens.probes.count_program import COUNTERS, Hook, count_program
 from meshlens.probes.readout import Layout, read_counters
 from tests.data import needs_data
+from tests.oracle.conftest import Compare
+from tests.oracle.corpus import Sample, clients, damaged, mesh_mixes
 from tests.oracle.judges import DIRECTION, HOOKS, LONGEST_XDP, PREFIX
+from tests.oracle.mesh_frames import tagged_frames
 from tests.oracle.real_lists import real_lists
+from tests.oracle.scopes import Oracle
 
 Totals = dict[str, tuple[int, int]]
+
+NAME = "gluon-statistics-mcast.mesh.filters"
+#: Gluon's own, which keeps unicast payload away from bpfcountd (gluon.prefilter.sh beside the list).
+UNICAST_4 = "(ip and not ip multicast and not igmp and not (ip proto (89 or 103 or 138)))"
+UNICAST_6 = "(ip6 and not ip6 multicast and not ip6 proto 0 and not (ip6 proto (89 or 103 or 138)))"
+UNICAST = f"({UNICAST_4} or {UNICAST_6})"
+PREFILTER = f"not {UNICAST} and not (batadv 15 unicast and {UNICAST}) and not batadv 15 unicast_frag"
 
 #: The scope of each packet type that carries a frame (compat version 15), and what matches the others.
 CARRIERS = {
@@ -76,7 +88,7 @@ def differing(got: Totals, wanted: Totals) -> dict[str, tuple[tuple[int, int], t
 
 @pytest.fixture(scope="module")
 def gluon() -> CompiledList:
-    return compile_list(real_lists()["gluon-statistics-mcast.mesh.filters"])
+    return compile_list(real_lists()[NAME])
 
 
 def traffic(version: int, inner_vlans: Sequence[int]) -> list[MeshFrame]:
@@ -139,3 +151,20 @@ def test_every_filter_that_the_traffic_can_reach_is_reached(gluon: CompiledList)
         "ARP:REP:OTHER",
         "BAT:BAT-UCAST:ARP:REP:OTHER",
     }
+
+
+@needs_data
+@pytest.mark.parametrize(
+    "prefilter", [PREFILTER, f"inbound and ({PREFILTER})", f"outbound and ({PREFILTER})"]
+)
+def test_behind_a_prefilter_each_filter_counts_what_both_match(compare: Compare, direction: str) -> None:
+    prefilter = f"{direction}({PREFILTER})"
+    compiled = compile_list(replace(real_lists()[NAME], prefilter=prefilter))
+    before, behind = Oracle([prefilter]), Oracle([each.expression for each in compiled.filters])
+    frames = (*mesh_mixes(), *tagged_frames(clients()[:8], seed=1))
+    samples = tuple(dict.fromkeys((*frames, *damaged(frames[::3], seed=2))))
+
+    def answer(sample: Sample) -> int:
+        return behind.answer(sample) if before.answer(sample) else 0
+
+    assert compare(compiled, samples, answer).complaint("interpreter", *HOOKS) == ""

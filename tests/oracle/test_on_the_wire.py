@@ -32,7 +32,7 @@ FRAMES = 1200
 #: limited to net.core.optmem_max bytes (sk_filter_charge(), net/core/filter.c).
 PLAIN = ("ethernet", "vlan", "length", "far offsets")
 PLAIN_TC = (*PLAIN, "mpls", "offsets that depend on the frame", "negations")
-SCOPED = ("inside", "vlan", "length")
+SCOPED = ("inside", "vlan", "length", "hook")
 #: Until then a frame that was sent has been counted.
 PATIENCE_S = 2.0
 

@@ -16,7 +16,7 @@ from tests.oracle.real_lists import real_lists
 from tests.oracle.scopes import is_plain
 from tests.oracle.steer import steered
 
-STEERED_EACH = 30
+STEERED_EACH = 20
 
 
 @pytest.fixture(scope="module")
@@ -37,7 +37,7 @@ def frames(filters: CompiledList) -> Iterator[Sample]:
     aimed = [frame for program in programs for frame in steered(program, rng, STEERED_EACH)]
     made = [*mesh_mixes(), *(Sample(frame, len(frame)) for frame in aimed)]
     yield from (*captured(), *made, *jumbo())
-    yield from damaged((*captured()[::6], *made[::4]), seed=2)
+    yield from damaged((*captured()[::8], *made[::5]), seed=2)
 
 
 @pytest.fixture(scope="module")
