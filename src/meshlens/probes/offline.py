@@ -31,7 +31,7 @@ Source = str | os.PathLike[str] | BinaryIO
 
 #: What the interpreter is told of a frame's direction; 2 is neither `inbound` nor `outbound`.
 _DIRECTIONS: Final[dict[Direction | None, int]] = {"in": 0, "out": 1, None: 2}
-_ASKS_INTERFACE: Final = re.compile(r"\b(?:inbound|outbound|ifindex|ifname)\b")
+_ASKS_INTERFACE: Final = re.compile(r"\b(?:inbound|outbound|ifindex|ifname|on)\b")
 #: LINKTYPE_ numbers of files that libpcap numbers otherwise (DLT_RAW, pcap/dlt.h).
 _LINK_TYPES: Final = {101: 12}
 _PROGRESS_FRAMES: Final = 4096
