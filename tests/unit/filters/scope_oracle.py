@@ -111,9 +111,9 @@ def rewritten_matches(
 
 
 def unmarked(text: str, values: dict[int, int]) -> tuple[CbpfInsn, ...]:
-    # Not optimised: libpcap's optimiser forgets the last test of `a or b and (a and b)`, batadv or not.
-    program = compile_cbpf(text, optimize=False)
-    return tuple(CbpfInsn(LD_IMM, 0, 0, values[each.k]) if is_marked(each) else each for each in program)
+    return tuple(
+        CbpfInsn(LD_IMM, 0, 0, values[each.k]) if is_marked(each) else each for each in compile_cbpf(text)
+    )
 
 
 def is_marked(instruction: CbpfInsn) -> bool:
