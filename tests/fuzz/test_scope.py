@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from meshlens.filters.errors import FilterError
 from meshlens.filters.expression import parse, to_text
-from meshlens.filters.pcap import compile_cbpf
+from meshlens.filters.pcap import compile_cbpf, matches
 from meshlens.filters.scope import rewrite
 from meshlens.packet.batadv import PACKET_TYPES
 from tests.unit.filters.scope_oracle import (
