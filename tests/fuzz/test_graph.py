@@ -249,5 +249,5 @@ def test_grafted_diagrams_go_on_where_the_first_ends(first: str, match: str, no:
 @given(PLAIN)
 def test_an_empty_frame_is_decided_beforehand(expression: str) -> None:
     assume(accepted([expression]))
-    inner = diagram_of(compile_cbpf(expression), Space.INNER)
+    inner = diagram_of(compile_cbpf(expression), Space.INNER, marked=False)
     assert of_empty_frame(inner) is decide(inner, Frame(bytes(40), 40, inner_offset=40))
