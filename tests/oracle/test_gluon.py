@@ -154,9 +154,7 @@ def test_every_filter_that_the_traffic_can_reach_is_reached(gluon: CompiledList)
 
 
 @needs_data
-@pytest.mark.parametrize(
-    "prefilter", [PREFILTER, f"inbound and ({PREFILTER})", f"outbound and ({PREFILTER})"]
-)
+@pytest.mark.parametrize("direction", ["", "inbound and ", "outbound and "])
 def test_behind_a_prefilter_each_filter_counts_what_both_match(compare: Compare, direction: str) -> None:
     prefilter = f"{direction}({PREFILTER})"
     compiled = compile_list(replace(real_lists()[NAME], prefilter=prefilter))
