@@ -14,7 +14,7 @@ __all__ = ["steered"]
 
 MASK32 = 0xFFFFFFFF
 SIZES = {0x00: 4, 0x08: 2, 0x10: 1}
-MAX_STEPS, MAX_BYTES, MAX_TRIES = 3000, 3400, 300
+MAX_STEPS, MAX_BYTES, MAX_TRIES = 3000, 3400, 3000
 
 
 class Value(NamedTuple):

@@ -32,9 +32,11 @@ def filters() -> CompiledList:
 
 def frames(filters: CompiledList) -> Iterator[Sample]:
     """Every captured frame; those that lead each filter into its corners; some of all kinds damaged."""
-    rng = random.Random(1)
-    programs = [compile_cbpf(each.expression) for each in filters.filters]
-    aimed = [frame for program in programs for frame in steered(program, rng, STEERED_EACH)]
+    aimed = [
+        frame
+        for each in filters.filters  # each with its own chance: one more filter changes no other's frames
+        for frame in steered(compile_cbpf(each.expression), random.Random(each.expression), STEERED_EACH)
+    ]
     made = [*mesh_mixes(), *(Sample(frame, len(frame)) for frame in aimed)]
     yield from (*captured(), *made, *jumbo())
     yield from damaged((*captured()[::8], *made[::5]), seed=2)

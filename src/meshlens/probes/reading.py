@@ -1,0 +1,41 @@
+"""All that is known at one moment, of all probes: what `top` shows and `serve` gives out."""
+
+from dataclasses import dataclass, field
+
+from meshlens.probes.flow_record import Flow
+from meshlens.probes.snapshot import Count
+from meshlens.probes.station_record import Station
+from meshlens.probes.traffic_record import InterfaceTraffic
+
+__all__ = ["ProbeCost", "Reading"]
+
+
+@dataclass(frozen=True, slots=True)
+class ProbeCost:
+    """What one program of ours costs: runs and their time are 0 unless the kernel's run statistics are on."""
+
+    probe: str
+    interface: str
+    direction: str
+    instructions: int
+    memory_bytes: int
+    run_count: int
+    run_time_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """The state of all probes at `time_ns` (nanoseconds since the epoch); counts go on from the start.
+
+    `flows` are going on, with what they have had so far; `ended` came to their end since the reading before.
+    `missed`: by probe ("count", "interfaces", "stations", "flows"), packets it could not count by reason.
+    """
+
+    time_ns: int
+    interfaces: tuple[InterfaceTraffic, ...] = ()
+    stations: tuple[Station, ...] = ()
+    flows: tuple[Flow, ...] = ()
+    ended: tuple[Flow, ...] = ()
+    counts: tuple[Count, ...] = ()
+    missed: dict[str, dict[str, int]] = field(default_factory=dict)
+    costs: tuple[ProbeCost, ...] = ()
