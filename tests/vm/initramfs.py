@@ -5,10 +5,11 @@ second one is the agent that runs commands in it (see tests.vm.machine for the o
 """
 
 import lzma
-import os
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
+
+from tests.vm.kernels import Kernel, which
 
 __all__ = ["initramfs"]
 
@@ -21,7 +22,8 @@ for module in $($b cat /modules.order); do $b insmod /modules/$module; done
 $b mount -t 9p -o ro,trans=virtio,version=9p2000.L,msize=512000,cache=loose root /lower || $b poweroff -f
 $b mount -t tmpfs -o mode=755,size=80% tmpfs /upper
 $b mkdir /upper/files /upper/work
-$b mount -t overlay -o lowerdir=/lower,upperdir=/upper/files,workdir=/upper/work overlay /newroot || $b poweroff -f
+layers=lowerdir=/lower,upperdir=/upper/files,workdir=/upper/work
+$b mount -t overlay -o $layers overlay /newroot || $b poweroff -f
 $b mkdir -p /newroot/.vm
 $b cp /agent $b /newroot/.vm/
 for folder in proc sys dev; do $b mount --move /$folder /newroot/$folder; done
@@ -35,7 +37,7 @@ export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin HOME=/r
 b=/.vm/busybox
 $b mkdir -p /dev/pts /dev/shm
 $b mount -t devpts -o mode=600,ptmxmode=666 devpts /dev/pts; $b mount -t tmpfs shm /dev/shm
-$b mount -t tmpfs run /run; $b mkdir -p /run/lock /run/netns; $b mount -t tmpfs tmp /tmp
+$b mount -t tmpfs run /run; $b mkdir -p /run/lock /run/netns
 $b mount -t bpf bpf /sys/fs/bpf; $b mount -t tracefs tracing /sys/kernel/tracing
 $b mount -t debugfs debug /sys/kernel/debug; $b mount -t cgroup2 cgroup /sys/fs/cgroup
 release=$($b uname -r); $b mkdir -p /lib/modules/$release
@@ -53,11 +55,13 @@ $b poweroff -f
 """
 
 
-def initramfs(root: Path, release: str, busybox: str) -> bytes:
-    """The archive that the kernel `release`, unpacked in `root`, takes as its first file system."""
+def initramfs(kernel: Kernel) -> bytes:
+    """The archive that a kernel takes as its first file system."""
+    busybox = which("busybox")
+    assert busybox
     files = {"bin/busybox": Path(busybox).read_bytes(), "init": _INIT.encode(), "agent": _AGENT.encode()}
     order = []
-    for path in _module_files(root, release):
+    for path in _module_files(kernel):
         data = path.read_bytes()
         order.append(path.name.removesuffix(".xz"))
         files[f"modules/{order[-1]}"] = lzma.decompress(data) if path.suffix == ".xz" else data
@@ -66,13 +70,14 @@ def initramfs(root: Path, release: str, busybox: str) -> bytes:
     return b"".join(_archive(folders, files))
 
 
-def _module_files(root: Path, release: str) -> list[Path]:
+def _module_files(kernel: Kernel) -> list[Path]:
     """The modules and those that they need, in the order of loading."""
-    command = ["modprobe", "-d", root, "-S", release, "--show-depends"]
-    environment = os.environ | {"PATH": os.environ.get("PATH", "") + ":/usr/sbin:/sbin"}
+    modprobe = which("modprobe")
+    assert modprobe
+    command = [modprobe, "-d", str(kernel.root), "-S", kernel.release, "--show-depends"]
     found: dict[Path, None] = {}
     for module in _MODULES:
-        said = subprocess.run([*command, module], capture_output=True, text=True, check=True, env=environment)
+        said = subprocess.run([*command, module], capture_output=True, text=True, check=True)
         words = [line.split() for line in said.stdout.splitlines()]
         found |= {Path(word[1]): None for word in words if word[0] == "insmod"}  # "builtin" ones are there
     return list(found)

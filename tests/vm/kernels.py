@@ -16,12 +16,7 @@ import tempfile
 from pathlib import Path
 from typing import Final, NamedTuple
 
-if __package__:
-    from tests.vm.initramfs import initramfs
-else:  # run as a script
-    from initramfs import initramfs
-
-__all__ = ["PACKAGES", "SERIES", "Kernel", "Unavailable", "fetch", "fetched"]
+__all__ = ["PACKAGES", "SERIES", "Kernel", "Unavailable", "fetch", "fetched", "which"]
 
 SERIES: Final = {"6.1": "bookworm", "6.12": "bookworm-backports"}
 """Kernels by series, and Debian's suite whose `linux-image-amd64` is of that series."""
@@ -65,7 +60,6 @@ class Kernel(NamedTuple):
     release: str
     root: Path
     vmlinux: Path
-    initrd: Path
 
 
 def cache() -> Path:
@@ -75,14 +69,14 @@ def cache() -> Path:
 
 def fetched(series: str) -> Kernel:
     """A kernel that fetch() has prepared. Raises Unavailable."""
-    missing = [package for program, package in PACKAGES.items() if not _which(program)]
+    missing = [package for program, package in PACKAGES.items() if not which(program)]
     if missing:
         raise Unavailable(f"no virtual machine: apt-get install {' '.join(missing)}")
     root = cache() / series
-    if not (root / "initrd").exists():
+    if not (root / "vmlinux").exists():
         raise Unavailable(f"no kernel {series} in {root}: tools/setup test fetches it")
     (modules,) = (root / "lib/modules").iterdir()
-    return Kernel(modules.name, root, root / "vmlinux", root / "initrd")
+    return Kernel(modules.name, root, root / "vmlinux")
 
 
 def fetch(series: str) -> Kernel:
@@ -93,8 +87,7 @@ def fetch(series: str) -> Kernel:
         root.mkdir()
         try:
             _unpack(_download(SERIES[series], Path(work)), root)
-            release = _vmlinux(root)
-            (root / "initrd").write_bytes(initramfs(root, release, _need("busybox")))
+            _extract_vmlinux(root)
         except (OSError, subprocess.CalledProcessError) as error:
             said = getattr(error, "stderr", None) or error
             raise Unavailable(f"kernel {series}: {str(said).strip()}") from error
@@ -125,13 +118,21 @@ def _download(suite: str, work: Path) -> Path:
 
 def _unpack(archive: Path, root: Path) -> None:
     with subprocess.Popen(["dpkg", "--fsys-tarfile", archive], stdout=subprocess.PIPE) as tar:
-        subprocess.run(["tar", "-x", "-C", root, "--wildcards", *_PARTS], stdin=tar.stdout, stderr=subprocess.DEVNULL)
+        command: list[str | Path] = [
+            "tar",
+            "-x",
+            "-C",
+            root,
+            "--wildcards",
+            *_PARTS,
+        ]  # not each kernel has each part: no error
+        subprocess.run(command, check=False, stdin=tar.stdout, stderr=subprocess.DEVNULL)
     (modules,) = (root / "lib/modules").iterdir()
     _run(_need("depmod"), "-b", str(root), modules.name)
 
 
-def _vmlinux(root: Path) -> str:
-    """Takes the kernel out of its self-extracting image (which takes 2.5 s at each boot); its release."""
+def _extract_vmlinux(root: Path) -> None:
+    """Takes the kernel out of its self-extracting image (which takes 2.5 s at each boot)."""
     (image,) = (root / "boot").iterdir()
     data = image.read_bytes()
     if (start := data.find(b"\xfd7zXZ\0")) >= 0:
@@ -144,15 +145,15 @@ def _vmlinux(root: Path) -> str:
         raise Unavailable(f"no kernel found in {image}")
     (root / "vmlinux").write_bytes(kernel)
     image.unlink()
-    return image.name.removeprefix("vmlinuz-")
 
 
-def _which(program: str) -> str | None:
+def which(program: str) -> str | None:
+    """Where a program is, for users without root's PATH too."""
     return shutil.which(program, path=os.environ.get("PATH", "") + ":/usr/sbin:/sbin")
 
 
 def _need(program: str) -> str:
-    found = _which(program)
+    found = which(program)
     if found is None:
         raise Unavailable(f"no {program}: apt-get install {PACKAGES[program]}")
     return found
@@ -164,7 +165,7 @@ def _run(*command: str, **options: object) -> str:
 
 
 def main() -> int:
-    """Fetches what is missing; says what could not be had, which is no error: the tests skip and say it too."""
+    """Fetches what is missing; says what cannot be had: no error, for the tests skip and say it too."""
     for series in SERIES:
         try:
             print(f"kernel {(fetched_or_fetch(series)).release}", file=sys.stderr)

@@ -13,7 +13,6 @@ import contextlib
 import os
 import selectors
 import shlex
-import shutil
 import socket
 import subprocess
 import sys
@@ -24,13 +23,16 @@ from pathlib import Path
 from types import TracebackType
 from typing import Final, NamedTuple, NoReturn, Self
 
+from tests.vm.initramfs import initramfs
 from tests.vm.kernels import SERIES, Kernel, Unavailable, fetched
 
 __all__ = ["Machine", "MachineError", "Result"]
 
 _BOOT_S: Final = 120
 _PORTS: Final = ("control", "out", "err")  # numbered from 1, as the agent (tests.vm.initramfs) knows them
-_KERNEL_ARGUMENTS: Final = "console=ttyS0 panic=-1 mitigations=off nokaslr tsc=reliable rcupdate.rcu_expedited=1"
+_KERNEL_ARGUMENTS: Final = (
+    "console=ttyS0 panic=-1 mitigations=off nokaslr tsc=reliable rcupdate.rcu_expedited=1"
+)
 
 
 class MachineError(Exception):
@@ -55,6 +57,7 @@ class Machine:
     def __enter__(self) -> Self:
         with contextlib.ExitStack() as closing:
             self._folder = Path(closing.enter_context(tempfile.TemporaryDirectory(prefix="vm.")))
+            (self._folder / "initrd").write_bytes(initramfs(self.kernel))
             pairs = {port: socket.socketpair() for port in _PORTS}
             ours = {port: closing.enter_context(pair[0]) for port, pair in pairs.items()}
             theirs = {port: pair[1] for port, pair in pairs.items()}
@@ -116,14 +119,17 @@ class Machine:
             "qemu-system-x86_64", "-accel", "tcg,thread=multi", "-cpu", "max", "-M", "pc",
             "-m", str(self.memory_mib), "-nodefaults", "-no-user-config", "-no-reboot", "-display", "none",
             "-serial", f"file:{self._folder}/console", "-device", "virtio-serial-pci",
-            "-kernel", str(kernel.vmlinux), "-initrd", str(kernel.initrd), "-append", _KERNEL_ARGUMENTS,
+            "-kernel", str(kernel.vmlinux), "-initrd", f"{self._folder}/initrd", "-append", _KERNEL_ARGUMENTS,
         ]  # fmt: skip
         for number, (name, ours) in enumerate(ports.items(), 1):
             command += ["-chardev", f"socket,id={name},fd={ours.fileno()}"]
             command += ["-device", f"virtserialport,chardev={name},name={name},nr={number}"]
         for tag, path in (("root", Path("/")), ("modules", modules)):
             device = f"fsdev={tag},mount_tag={tag}"
-            command += ["-fsdev", f"local,id={tag},path={path},security_model=none,readonly=on,multidevs=remap"]
+            command += [
+                "-fsdev",
+                f"local,id={tag},path={path},security_model=none,readonly=on,multidevs=remap",
+            ]
             command += ["-device", f"virtio-9p-pci,{device}"]
         with open(self._folder / "qemu", "wb") as said:
             return subprocess.Popen(
