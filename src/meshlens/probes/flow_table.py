@@ -67,6 +67,19 @@ class FlowTable:
         ]
         return sorted(flows, key=_begin)
 
+    def ongoing(self, now_ns: int, growing: Iterable[Fragment]) -> list[Flow]:
+        """The flows that have not ended, `growing` fragments from elsewhere included; all of them stay."""
+        both = FlowTable(self.name, self.options)
+        both._pending = dict(self._pending)
+        both.add(growing)
+        flows = [
+            record(fragment, self.name, None, self.options.head)
+            for fragments in both._pending.values()
+            for fragment in fragments
+            if self._reason(fragment, now_ns) is None
+        ]
+        return sorted(flows, key=_begin)
+
     def _together(self, one: Fragment, other: Fragment) -> bool:
         apart_ns = max(other.first_ns - one.last_ns, one.first_ns - other.last_ns)
         return apart_ns <= self.options.idle_ns and one.period_end_ns == other.period_end_ns
