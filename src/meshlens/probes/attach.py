@@ -30,7 +30,7 @@ from meshlens.probes.plan import AttachMode, CounterPlan, hook_of
 from meshlens.probes.readout import COUNTERS, Layout, Totals, read_counters
 from meshlens.probes.snapshot import Direction
 
-__all__ = ["Attachment", "How", "attach_at", "attach_counter"]
+__all__ = ["Attachment", "How", "attach_at", "attach_at_tc", "attach_counter"]
 
 How = Literal["tcx", "clsact", "xdp-native", "xdp-generic", "socket"]
 
@@ -116,6 +116,13 @@ def attach_at(mode: AttachMode, program: Program, ifindex: int, direction: Direc
             return "xdp-native", attach_xdp(program, ifindex, "native")
         case "xdp":
             return "xdp-generic", attach_xdp(program, ifindex, "generic")
+    return attach_at_tc(program, ifindex, direction)
+
+
+def attach_at_tc(
+    program: Program, ifindex: int, direction: Direction
+) -> tuple[Literal["tcx", "clsact"], Link]:
+    """Attach a program by TCX, else by clsact. Raises BpfError, NotSupported, PermissionDenied."""
     try:
         return "tcx", attach_tcx(program, ifindex, _TC_HOOKS[direction])
     except NotSupported:

@@ -120,9 +120,9 @@ class CountSession(Session):
         self._forget_plans()
 
     def _programs(self) -> Iterator[AttachedProgram]:
-        for covered in self._coverage.followed.values():
+        for interface, covered in self._coverage:
             for each in covered.attachments:
-                yield covered.interface.name, each.direction, each.program
+                yield interface.name, each.direction, each.program
 
     def _check(self) -> None:
         """A list that is wrong is wrong without any interface."""

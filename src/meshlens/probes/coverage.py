@@ -1,4 +1,4 @@
-"""Which interfaces are counted, and what those counted that are no more.
+"""Which interfaces are counted by filters: attaches to those that are wanted, and follows them.
 
 Counts belong to the name of an interface, and go on when an interface of that name comes back.
 """
@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from meshlens.probes.attach import Attachment, attach_counter
-from meshlens.probes.following import Following
+from meshlens.probes.following import Follower
 from meshlens.probes.interfaces import Interface
 from meshlens.probes.ledger import Ledger
 from meshlens.probes.plan import CounterPlan
@@ -24,13 +24,15 @@ _LAST_FRAME_S: Final = 0.01
 
 @dataclass
 class _Covered:
-    interface: Interface
     plan: CounterPlan
     attachments: list[Attachment]
 
 
-class Coverage(Following[_Covered]):
-    """The attachments on the wanted interfaces; `plan_for` gives the programs for an interface."""
+class Coverage(Follower[_Covered]):
+    """The attachments on the wanted interfaces, and what those counted that are no more.
+
+    `plan_for` gives the programs for an interface.
+    """
 
     def __init__(
         self,
@@ -44,13 +46,13 @@ class Coverage(Following[_Covered]):
 
     @property
     def attachments(self) -> list[Attachment]:
-        return [each for covered in self.followed.values() for each in covered.attachments]
+        return [each for _, covered in self for each in covered.attachments]
 
     @property
     def plans(self) -> list[CounterPlan]:
-        return [covered.plan for covered in self.followed.values()]
+        return [covered.plan for _, covered in self]
 
-    def attach(self, interface: Interface) -> _Covered:
+    def begin(self, interface: Interface) -> _Covered:
         plan = self.plan_for(interface)
         with ExitStack() as undo:
             attachments = [
@@ -60,34 +62,34 @@ class Coverage(Following[_Covered]):
             undo.pop_all()
         for direction in self.directions:
             self.ledger.open(interface.name, direction)
-        return _Covered(interface, plan, attachments)
+        return _Covered(plan, attachments)
 
-    def detach(self, followed: _Covered) -> None:
-        for each in followed.attachments:
-            self.ledger.add(followed.interface.name, each.direction, each.layout, each.close())
+    def end(self, interface: Interface, held: _Covered) -> None:
+        for each in held.attachments:
+            self.ledger.add(interface.name, each.direction, each.layout, each.close())
 
-    def changed(self, followed: _Covered, before: Interface) -> None:
-        if before.name != followed.interface.name:
-            self._rename(followed, before.name)
-        plan = self.plan_for(followed.interface)
-        if plan is not followed.plan:  # $MAC is another
-            self._replace(followed, plan)
+    def changed(self, held: _Covered, was: Interface, now: Interface) -> None:
+        if now.name != was.name:
+            self._rename(held, was.name, now.name)
+        plan = self.plan_for(now)
+        if plan is not held.plan:  # $MAC is another
+            self._replace(now, held, plan)
 
     def replace(self) -> None:
         """Count by the new programs that `plan_for` gives now; nothing changes if it raises."""
-        plans = [self.plan_for(covered.interface) for covered in self.followed.values()]
-        for covered, plan in zip(self.followed.values(), plans, strict=True):
-            self._replace(covered, plan)
+        plans = [self.plan_for(interface) for interface, _ in self]
+        for (interface, covered), plan in zip(self, plans, strict=True):
+            self._replace(interface, covered, plan)
 
     def sums(self) -> Ledger:
         """What was counted so far, ended attachments and running ones."""
         sums = self.ledger.copy()
-        for covered in self.followed.values():
+        for interface, covered in self:
             for each in covered.attachments:
-                sums.add(covered.interface.name, each.direction, each.layout, each.read())
+                sums.add(interface.name, each.direction, each.layout, each.read())
         return sums
 
-    def _replace(self, covered: _Covered, plan: CounterPlan) -> None:
+    def _replace(self, interface: Interface, covered: _Covered, plan: CounterPlan) -> None:
         programs = [plan.program(each.direction).load() for each in covered.attachments]
         old, covered.plan = covered.attachments, plan
         covered.attachments = [
@@ -95,11 +97,11 @@ class Coverage(Following[_Covered]):
         ]
         time.sleep(_LAST_FRAME_S)
         for each in old:
-            self.ledger.add(covered.interface.name, each.direction, each.layout, each.release())
+            self.ledger.add(interface.name, each.direction, each.layout, each.release())
 
-    def _rename(self, covered: _Covered, before: str) -> None:
-        """What was counted under the name before stays there, and is taken off the new one."""
+    def _rename(self, covered: _Covered, was: str, now: str) -> None:
+        """What was counted under the old name stays there, and is taken off the new one."""
         for each in covered.attachments:
             totals = each.read()
-            self.ledger.add(before, each.direction, each.layout, totals)
-            self.ledger.add(covered.interface.name, each.direction, each.layout, totals, times=-1)
+            self.ledger.add(was, each.direction, each.layout, totals)
+            self.ledger.add(now, each.direction, each.layout, totals, times=-1)

@@ -11,7 +11,7 @@ from meshlens.probes.flow_maps import FlowOptions
 from meshlens.probes.flow_meter import MISSED, FlowMeter
 from meshlens.probes.flow_record import Flow
 from meshlens.probes.flow_stream import FlowStream, compile_filter
-from meshlens.probes.following import Following
+from meshlens.probes.following import Follower
 from meshlens.probes.interfaces import Interface, link_type_of
 from meshlens.probes.session import AttachedProgram, Session
 
@@ -59,15 +59,15 @@ class LiveFlows(Session, FlowStream):
         """The flows that have ended since the last time."""
         with self._lock:
             flows = self._meters.take_ended()
-            for meter in self._meters.followed.values():
-                flows += meter.poll()
+            for interface, meter in self._meters:
+                flows += meter.poll(interface.name)
             self._settle()
         return flows
 
     def ongoing(self) -> list[Flow]:
         """The flows that go on, with what they have had so far; they stay. None after the end."""
         with self._lock:
-            flows = [flow for meter in self._meters.followed.values() for flow in meter.ongoing()]
+            flows = [flow for interface, meter in self._meters for flow in meter.ongoing(interface.name)]
             self._settle()
         return flows
 
@@ -89,11 +89,11 @@ class LiveFlows(Session, FlowStream):
         self.other = counted["other"]
 
     def _programs(self) -> Iterator[AttachedProgram]:
-        for meter in self._meters.followed.values():
-            yield from ((meter.interface.name, *attached) for attached in meter.programs)
+        for interface, meter in self._meters:
+            yield from ((interface.name, *attached) for attached in meter.programs)
 
 
-class _Meters(Following[FlowMeter]):
+class _Meters(Follower[FlowMeter]):
     """A meter for each interface, and the flows of those that are gone."""
 
     doing = "watched"
@@ -104,16 +104,16 @@ class _Meters(Following[FlowMeter]):
         self._ended: list[Flow] = []
         self._counted = Counter[str]()
 
-    def attach(self, interface: Interface) -> FlowMeter:
+    def begin(self, interface: Interface) -> FlowMeter:
         if not self.readable(interface):
             hardware = f"ARPHRD {interface.hardware}, linux/if_arp.h"
             raise NotSupported(f"{interface.name} carries no Ethernet frames ({hardware})")
         return FlowMeter(interface, self.compiled, self.options)
 
-    def detach(self, followed: FlowMeter) -> None:
-        self._ended += followed.finish()
-        self._counted.update(followed.counted)
-        followed.close()
+    def end(self, interface: Interface, held: FlowMeter) -> None:
+        self._ended += held.finish(interface.name)
+        self._counted.update(held.counted)
+        held.close()
 
     def readable(self, interface: Interface) -> bool:
         return link_type_of(interface) == _ETHERNET
@@ -125,4 +125,4 @@ class _Meters(Following[FlowMeter]):
 
     def counted(self) -> Counter[str]:
         """Packets in no flow, by the reason."""
-        return sum((meter.counted for meter in self.followed.values()), self._counted.copy())
+        return sum((meter.counted for _, meter in self), self._counted.copy())

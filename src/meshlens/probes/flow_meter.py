@@ -27,12 +27,15 @@ _LAST_FRAME_S: Final = 0.01
 
 
 class FlowMeter:
-    """Attached from the start until `finish`; `counted` are the packets in no flow, by the reason."""
+    """Attached from the start until `finish`; `counted` are the packets in no flow, by the reason.
+
+    Flows are handed out under the name that the interface has then.
+    """
 
     def __init__(self, interface: Interface, compiled: CompiledList | None, options: FlowOptions) -> None:
-        self.interface, self.options = interface, options
+        self.options = options
         self.counted = Counter[str]()
-        self._table = FlowTable(interface.name, options)
+        self._table = FlowTable(options)
         self._attached: list[tuple[Direction, Program, Link]] = []
         # Frames on the loopback go out and come in: they are one packet.
         directions: tuple[Direction, ...] = ("in",) if interface.hardware == _LOOPBACK else ("in", "out")
@@ -55,7 +58,7 @@ class FlowMeter:
         """What is attached now."""
         return [(direction, program) for direction, program, _ in self._attached]
 
-    def poll(self) -> list[Flow]:
+    def poll(self, name: str) -> list[Flow]:
         """The flows that have ended, which takes them out of the map."""
         now_ns = self._now_ns()
         stale, unfinished = [], dict[Key, list[int]]()
@@ -69,17 +72,17 @@ class FlowMeter:
                 unfinished.setdefault(unpack_key(key), []).append(first)
         self._fetch(stale)
         self._count()
-        return self._named().take(now_ns, unfinished)
+        return self._table.take(name, now_ns, unfinished)
 
-    def ongoing(self) -> list[Flow]:
+    def ongoing(self, name: str) -> list[Flow]:
         """The flows that have not ended; they stay where they are."""
         values = dict(self._flows.items()).values()
         self._table.add(map(Fragment.unpack, self._ring.read()))
         growing = [Fragment.unpack(value) for value in values if unpack_times(value)[0]]
         self._count()
-        return self._named().ongoing(self._now_ns(), growing)
+        return self._table.ongoing(name, self._now_ns(), growing)
 
-    def finish(self) -> list[Flow]:
+    def finish(self, name: str) -> list[Flow]:
         """Detach; all flows that are left."""
         if not self._attached:
             return []
@@ -87,7 +90,7 @@ class FlowMeter:
             link.close()
         time.sleep(_LAST_FRAME_S)
         self._fetch([key for key, _ in self._flows.items()])
-        flows = self._named().flush(self._now_ns())
+        flows = self._table.flush(name, self._now_ns())
         outcomes = self._count()
         lost = outcomes["flow"] - outcomes["ring_full"] - self._table.exported_packets
         self.counted["fetched"] = max(0, lost)
@@ -100,11 +103,6 @@ class FlowMeter:
         self._ring.close()
         self._tally.release()
         self._flows.close()
-
-    def _named(self) -> FlowTable:
-        """The table, which hands out flows under the name that the interface has now."""
-        self._table.name = self.interface.name
-        return self._table
 
     def _fetch(self, keys: list[bytes]) -> None:
         """Move entries from the map to the table, then what programs have sent out."""

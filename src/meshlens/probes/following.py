@@ -1,63 +1,60 @@
-"""Attached wherever it is wanted: follows the interfaces as they come, change their names, go and return."""
+"""Interfaces come, go, return and change their names: what is attached to them follows.
+
+A probe says what it does to one interface; this decides on which, and when.
+"""
 
 import logging
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
-from typing import Final, Generic, Protocol, TypeVar
+from collections.abc import Iterator, Sequence
+from typing import Final, Generic, TypeVar
 
 from meshlens.errors import MeshlensError, PermissionDenied, UsageError
 from meshlens.probes.interfaces import Interface, link_type_of, list_interfaces, matches
 
-__all__ = ["Followed", "Following"]
+__all__ = ["Follower"]
 
 _GLOB: Final = frozenset("*?[")
 
 log = logging.getLogger(__name__)
 
-
-class Followed(Protocol):
-    """What is attached to one interface, and knows it."""
-
-    interface: Interface
+Held = TypeVar("Held")
 
 
-T = TypeVar("T", bound=Followed)
+class Follower(ABC, Generic[Held]):
+    """Holds something on each of the wanted interfaces, by the interface's index.
 
-
-class Following(ABC, Generic[T]):
-    """Keeps one T attached to each interface that is wanted; a subclass says how.
-
-    `names` are names and globs of interfaces, which are attached to up or not, so that their first frame is
-    seen; none: all that are up. `doing` is what the log says is not done where it cannot be.
+    `names` are names and globs of interfaces, which are wanted up or not, so that their first frame is seen;
+    none: all that are up. `doing` is what the log says that is not done where it cannot be.
     """
 
     doing = "counted"
 
     def __init__(self, names: Sequence[str]) -> None:
         self.names = tuple(names)
-        self.followed: dict[int, T] = {}
+        self.held: dict[int, tuple[Interface, Held]] = {}
         self._refused: dict[int, Interface] = {}
 
     @abstractmethod
-    def attach(self, interface: Interface) -> T:
-        """Begin with an interface. Raises MeshlensError, and leaves nothing attached then."""
+    def begin(self, interface: Interface) -> Held:
+        """Attach to an interface. Raises MeshlensError, and leaves nothing behind then."""
 
     @abstractmethod
-    def detach(self, followed: T) -> None:
-        """End with an interface, which is gone or not wanted any more."""
+    def end(self, interface: Interface, held: Held) -> None:
+        """Let go; the interface may be gone already."""
 
-    def changed(self, followed: T, before: Interface) -> None:
-        """An interface is no more what it was `before`: in its name, its address, or up and down."""
+    def changed(self, held: Held, was: Interface, now: Interface) -> None:
+        """Take note of another name or address."""
 
     def readable(self, interface: Interface) -> bool:
-        """Whether the frames of an interface are any that can be read."""
+        """Whether the frames of an interface are any that this probe reads."""
         return link_type_of(interface) is not None
 
     def start(self) -> None:
-        """Attach to all that is wanted and there.
+        """Begin with all that is wanted and there.
 
-        Raises UsageError, also for a name that is not there, and PermissionDenied; the error of an interface
-        that was named, or of the first one if none could be attached to. Others are only logged.
+        Raises UsageError for a name that is not there and for what cannot be right on any interface, and the
+        error of an interface that was named, or of the first one if there is no other. Others are only
+        logged.
         """
         interfaces = list_interfaces()
         present = {each.name for each in interfaces}
@@ -67,7 +64,7 @@ class Following(ABC, Generic[T]):
         errors = []
         for interface in filter(self._wanted, interfaces):
             try:
-                self.followed[interface.index] = self.attach(interface)
+                self._begin(interface)
             except (PermissionDenied, UsageError):
                 raise
             except MeshlensError as error:
@@ -75,34 +72,35 @@ class Following(ABC, Generic[T]):
                     raise
                 errors.append(error)
                 self._refuse(interface, error)
-        if errors and not self.followed:
+        if errors and not self.held:
             raise errors[0]
 
     def follow(self) -> None:
-        """Attach to what came, let go of what went, tell the others what changed."""
+        """Begin with what came, end what went, tell of what changed."""
         interfaces = {each.index: each for each in list_interfaces()}
-        for index, followed in list(self.followed.items()):
+        for index, (was, held) in list(self.held.items()):
             now = interfaces.get(index)
             if now is None or not self._named(now):
                 self._end(index)
-            elif now != followed.interface:
-                before, followed.interface = followed.interface, now
-                self.changed(followed, before)
+                continue
+            self.held[index] = now, held
+            if now != was:
+                self.changed(held, was, now)
         self._refused = {each: was for each, was in self._refused.items() if interfaces.get(each) == was}
         for interface in filter(self._wanted, interfaces.values()):
-            if interface.index not in self.followed and interface.index not in self._refused:
+            if interface.index not in self.held and interface.index not in self._refused:
                 try:
-                    self.followed[interface.index] = self.attach(interface)
+                    self._begin(interface)
                 except MeshlensError as error:
                     self._refuse(interface, error)
 
     def stop(self) -> None:
-        """Detach everywhere."""
-        for index in list(self.followed):
+        """End all."""
+        for index in list(self.held):
             self._end(index)
 
-    def _end(self, index: int) -> None:
-        self.detach(self.followed.pop(index))
+    def __iter__(self) -> Iterator[tuple[Interface, Held]]:
+        return iter(list(self.held.values()))
 
     def _named(self, interface: Interface) -> bool:
         return not self.names or matches(interface.name, self.names)
@@ -111,6 +109,12 @@ class Following(ABC, Generic[T]):
         if not self.readable(interface):
             return interface.name in self.names  # and refused with the reason
         return self._named(interface) and (interface.up or bool(self.names))
+
+    def _begin(self, interface: Interface) -> None:
+        self.held[interface.index] = interface, self.begin(interface)
+
+    def _end(self, index: int) -> None:
+        self.end(*self.held.pop(index))
 
     def _refuse(self, interface: Interface, error: MeshlensError) -> None:
         """Not to be tried again until the interface changes. One that is gone again needs no word."""

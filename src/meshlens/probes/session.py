@@ -8,7 +8,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from meshlens.ebpf import Program
-from meshlens.probes.following import Following
+from meshlens.probes.following import Follower
 from meshlens.probes.interfaces import InterfaceWatch
 from meshlens.probes.reading import ProbeCost
 
@@ -19,7 +19,7 @@ AttachedProgram = tuple[str, str, Program]
 
 
 class Session(ABC):
-    """Attached from `with` on, to the interfaces that `following` wants.
+    """Attached from `with` on, to the interfaces that `follower` wants.
 
     They are followed in `wait()`: a script waits by it instead of by time.sleep(). What else a session offers
     may be called from other threads meanwhile, `wake()` and `close()` included.
@@ -28,8 +28,8 @@ class Session(ABC):
     #: The probe's name in `costs()`.
     probe: str
 
-    def __init__(self, following: Following[Any]) -> None:
-        self._following = following
+    def __init__(self, follower: Follower[Any]) -> None:
+        self._follower = follower
         self._lock = RLock()
         self._waiting = RLock()
         self._watch: InterfaceWatch | None = None
@@ -52,7 +52,7 @@ class Session(ABC):
     def close(self) -> None:
         """Detach everywhere, and end a `wait()`. What was seen can still be asked for."""
         with self._lock:
-            self._following.stop()
+            self._follower.stop()
         self.wake()
         with self._waiting, self._lock:
             if self._watch:
@@ -79,10 +79,10 @@ class Session(ABC):
             return probe_costs(self.probe, self._programs())
 
     def _start(self) -> None:
-        self._following.start()
+        self._follower.start()
 
     def _follow(self) -> None:
-        self._following.follow()
+        self._follower.follow()
 
     @abstractmethod
     def _programs(self) -> Iterable[AttachedProgram]:
