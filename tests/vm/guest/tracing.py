@@ -148,4 +148,5 @@ def noted(program: Program) -> tuple[int, ...]:
     return struct.unpack(f"={len(value) // 8}q", value)
 
 
-main()
+if __name__ == "__main__":
+    main()
