@@ -36,7 +36,8 @@ def test_the_hooks_are_those_that_this_kernel_has(vm: VirtualMachine) -> None:
 
 def test_tcpdump_has_seen_the_same_frames(vm: VirtualMachine, tmp_path: Path) -> None:
     path = save(tmp_path / "all.pcap", vm.ask("probes")["tcpdump"])
-    assert [frame.data for frame in meshlens.read_capture(path)] == SENT
+    with open(path, "rb") as file:
+        assert [frame.data for frame in meshlens.read_capture(file)] == SENT
 
 
 def test_flows_are_those_of_a_capture_of_the_same_frames(vm: VirtualMachine, tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from meshlens.ebpf import R0, R1, R2, R3, R4, R6, R7, R8, Asm, Helper, ProgramSp
 from meshlens.ebpf.contexts import Skb, Xdp
 from meshlens.ebpf.maps import MapSpec
 from meshlens.probes.snapshot import Direction
-from meshlens.probes.wire import emit_skb_length
+from meshlens.probes.wire import emit_leave_copies, emit_skb_length
 
 __all__ = ["CAPTURE_POINTS", "CapturePoint", "Frame", "SkbFrame", "XdpFrame", "frame_at"]
 
@@ -96,6 +96,11 @@ class SkbFrame(Frame):
 
     def __init__(self, direction: Direction) -> None:
         self.asm, self.direction = Asm(), direction
+
+    def start(self, elsewhere: str) -> None:
+        super().start(elsewhere)
+        if self.direction == "in":
+            emit_leave_copies(self.asm, elsewhere)
 
     def accesses(self, elsewhere: str, lost: str, unreadable: str) -> tuple[Access, ...]:
         direct = DirectAccess(self.asm, Skb, self.way, elsewhere=elsewhere, lost=lost)

@@ -44,7 +44,7 @@ def main() -> None:
         flows = stack.enter_context(meshlens.flows("bat0"))
         capture = stack.enter_context(Capturing("e0", points=("tc-in", "tc-out")))
         talk()
-        shell("batctl meshif bat0 interface -M del e0; ip link set bat0 down; ip link set e0 down")
+        leave()
         counts = {name: told(session) for name, session in (("e0", hard), ("bat0", soft))}
         statistics = dict(
             line.split(": ") for line in shell("batctl meshif bat0 statistics").replace("\t", "").splitlines()
@@ -80,7 +80,7 @@ def lay(algorithm: str) -> None:
 
 def talk() -> None:
     """Join the nodes; unicast and broadcast both ways, long ones among them."""
-    shell("ip netns exec n1 batctl meshif bat0 interface -M add e1; batctl meshif bat0 interface -M add e0")
+    shell("batctl meshif bat0 interface -M add e0; ip netns exec n1 batctl meshif bat0 interface -M add e1")
     joined = ["ping", "-c1", "-W1", "-q", "10.7.0.2"]
     for _ in range(30):
         if not subprocess.run(joined, check=False, stdout=subprocess.DEVNULL).returncode:
@@ -91,6 +91,12 @@ def talk() -> None:
         ping -c 3 -i 0.2 -b -q 10.7.0.255 || true
         ip netns exec n1 ping -c 3 -i 0.2 -b -q 10.7.0.255 || true
     """)
+
+
+def leave() -> None:
+    """Node 1 falls silent first, so that what it sent has come here before batman-adv lets go of the link."""
+    shell("ip netns exec n1 batctl meshif bat0 interface -M del e1; sleep 0.3")
+    shell("batctl meshif bat0 interface -M del e0; ip link set bat0 down; ip link set e0 down")
 
 
 def told(session: meshlens.CountSession) -> dict[str, list[int]]:
