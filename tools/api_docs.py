@@ -34,6 +34,7 @@ MODULES = (
     "meshlens.packet.craft",
     "meshlens.packet.mesh",
     "meshlens.ebpf",
+    "meshlens.ebpf.tracing",
 )
 
 HEAD = """\
