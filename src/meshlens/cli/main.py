@@ -21,10 +21,13 @@ COMMANDS = {
     "count": ("meshlens.cli.count", "Count traffic by tcpdump filters, in the kernel."),
     "capture": ("meshlens.cli.capture", "Write frames to pcapng files, filtered in the kernel."),
     "flows": ("meshlens.cli.flows", "Print who talks to whom: flows, added up in the kernel."),
+    "interfaces": ("meshlens.cli.interfaces", "Show what passes through interfaces, and what was dropped."),
     "bpfcountd": ("meshlens.cli.bpfcountd", "Stand in for bpfcountd: its flags, its socket."),
     "read": ("meshlens.cli.read", "Print the counts of a pinned counter."),
     "detach": ("meshlens.cli.detach", "End a pinned counter."),
     "status": ("meshlens.cli.status", "List what is attached to interfaces, by whom, at what cost."),
+    "load": ("meshlens.cli.load", "Leave an XDP or tc program on an interface."),
+    "unload": ("meshlens.cli.unload", "Take a program off an interface."),
     "doctor": ("meshlens.cli.doctor", "Say what this kernel supports and which command suffers."),
     "completion": ("meshlens.cli.completion", "Print the completion script for a shell."),
 }

@@ -21,7 +21,7 @@ _TRIES = 5  # the verifier gives way to signals with EAGAIN
 
 
 class Load(NamedTuple):
-    """What BPF_PROG_LOAD takes; `insns` have their map descriptors in place."""
+    """What BPF_PROG_LOAD takes; `insns` have their map descriptors in place, `ifindex` is for offload."""
 
     name: str
     type: int
@@ -30,6 +30,7 @@ class Load(NamedTuple):
     flags: int
     expected_attach_type: int
     attach_btf_id: int
+    ifindex: int = 0
 
     def load(self, code: Code) -> int:
         """The program's descriptor. `code` explains refusals."""
@@ -61,11 +62,12 @@ class Load(NamedTuple):
     def _call(self, log: bytearray | None) -> int:
         licence = bytearray(self.license.encode() + b"\0")
         log_fields = (1, len(log), pointer(log)) if log else (0, 0, 0)
-        # kern_version, prog_ifindex, prog_btf_fd, func_info*, line_info* and attach_prog_fd stay 0.
+        # kern_version, prog_btf_fd, func_info*, line_info* and attach_prog_fd stay 0.
         attributes = bytearray(struct.pack(
             "=IIQQIIQII16sI I 36x I 4x",
             self.type, len(self.insns) // 8, pointer(self.insns), pointer(licence), *log_fields,
-            0, self.flags, kernel_name(self.name), 0, self.expected_attach_type, self.attach_btf_id,
+            0, self.flags, kernel_name(self.name), self.ifindex, self.expected_attach_type,
+            self.attach_btf_id,
         ))  # fmt: skip
         for _ in range(_TRIES):
             try:
