@@ -23,6 +23,11 @@ MODULES = (
     "meshlens.probes.count",
     "meshlens.probes.flows",
     "meshlens.probes.flow_record",
+    "meshlens.probes.traffic",
+    "meshlens.probes.traffic_record",
+    "meshlens.probes.load",
+    "meshlens.probes.loaded",
+    "meshlens.probes.programs",
     "meshlens.probes.offline",
     "meshlens.probes.pinned",
     "meshlens.probes.pins",
@@ -30,10 +35,12 @@ MODULES = (
     "meshlens.outputs",
     "meshlens.packet.capture",
     "meshlens.packet.batadv",
+    "meshlens.packet.ethertypes",
     "meshlens.packet.layout",
     "meshlens.packet.craft",
     "meshlens.packet.mesh",
     "meshlens.ebpf",
+    "meshlens.ebpf.object",
 )
 
 HEAD = """\
