@@ -21,17 +21,19 @@ __all__ = [
     "CAST_START",
     "CLASS_START",
     "DHCP",
+    "EVERY_GAP",
     "FACTS_SEEN",
     "FIRSTS",
     "FIRST_BYTES",
     "FIRST_DATA",
     "FIRST_SEEN",
+    "GAP_BEGIN",
     "GAP_BINS",
     "GAP_START",
+    "GAP_TURN",
     "IN",
     "KINDS",
     "LAST",
-    "LAST_IN",
     "OUT",
     "OUTCOMES",
     "OUTCOME_BYTES",
@@ -70,11 +72,15 @@ KINDS: Final[tuple[StationKind, ...]] = ("station", "inner", "originator")
 _KEY: Final = struct.Struct("=6sH")
 TAG_STEP: Final = 4
 
-# first, last, last packet in; packets and bytes in, packets and bytes out; facts: 64 bytes, what every frame
-# touches. Then packets in by destination, with a VLAN tag, by size, by gap, by class.
-FIRST_SEEN, LAST, LAST_IN, IN, OUT, FACTS_SEEN = 0, 8, 16, 24, 40, 56
+# first, last; when the gap began that is to be measured, 0: none is; packets and bytes in, packets and bytes
+# out; facts: 64 bytes, what every frame touches. Then packets in by destination, with a VLAN tag, by size, by
+# gap, by class.
+FIRST_SEEN, LAST, GAP_BEGIN, IN, OUT, FACTS_SEEN = 0, 8, 16, 24, 40, 56
 #: Gap bin n has 2**n to 2**(n+1)-1 microseconds, size bin n as many bytes; the last ones all above, too.
 SIZE_BINS, GAP_BINS = 16, 24
+#: A clock that can tell gaps costs as much as all the rest. So of the first packets of a station every gap is
+#: measured, and then one in so many (a power of 2).
+EVERY_GAP, GAP_TURN = 1024, 16
 CAST_START: Final = 64
 VLAN_START: Final = CAST_START + 3 * 8
 SIZE_START: Final = VLAN_START + 8
@@ -98,7 +104,7 @@ class Fragment:
 
     first_ns: int = 0
     last_ns: int = 0
-    last_in_ns: int = 0
+    gap_begin_ns: int = 0
     packets: list[int] = field(default_factory=lambda: [0, 0])
     octets: list[int] = field(default_factory=lambda: [0, 0])
     facts: int = 0
@@ -114,15 +120,21 @@ class Fragment:
         words = list(_VALUE.unpack(value))
         sizes, gaps, classes = SIZE_START // 8, GAP_START // 8, CLASS_START // 8
         return cls(
-            *words[:3], words[3:7:2], words[4:7:2], words[7], words[8:11], words[11],
+            words[0], words[1], words[2], words[3:7:2], words[4:7:2], words[7], words[8:11], words[11],
             words[sizes:gaps], words[gaps:classes], words[classes:],
+        )  # fmt: skip
+
+    def copy(self) -> "Fragment":
+        """One that can be added to without changing this one."""
+        return Fragment(
+            self.first_ns, self.last_ns, self.gap_begin_ns, self.packets[:], self.octets[:], self.facts,
+            self.casts[:], self.vlan, self.sizes[:], self.gaps[:], self.classes[:],
         )  # fmt: skip
 
     def add(self, other: "Fragment") -> None:
         """Add what was seen elsewhere of the same station."""
         self.first_ns = min(self.first_ns, other.first_ns)
         self.last_ns = max(self.last_ns, other.last_ns)
-        self.last_in_ns = max(self.last_in_ns, other.last_in_ns)
         self.facts |= other.facts
         self.vlan += other.vlan
         for name in ("packets", "octets", "casts", "sizes", "gaps", "classes"):

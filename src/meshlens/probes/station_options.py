@@ -5,6 +5,7 @@ they make sense. Sources: RFC 2131 and 2132 (DHCP), RFC 9293 and IANA's list of 
 """
 
 from collections.abc import Iterator
+from functools import lru_cache
 from typing import Final
 
 from meshlens.probes.station_record import DhcpFingerprint, SynSignature
@@ -15,10 +16,14 @@ _MAGIC: Final = bytes((99, 130, 83, 99))
 _PAD, _END = 0, 255
 _HOSTNAME, _VENDOR_CLASS, _REQUESTED = 12, 60, 55
 
+#: Who reads stations again and again asks for the same packets.
+_REMEMBERED: Final = 4096
+
 _TCP_HEADER_BYTES: Final = 20
 _TCP_END, _TCP_NOP, _TCP_MSS = 0, 1, 2
 
 
+@lru_cache(_REMEMBERED)
 def dhcp_fingerprint(data: bytes) -> DhcpFingerprint | None:
     """What stands in the options of a DHCP packet, from their magic number on; None without that."""
     if not data.startswith(_MAGIC):
@@ -52,6 +57,7 @@ def _text(data: bytes) -> str:
     return "".join(letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in text)
 
 
+@lru_cache(_REMEMBERED)
 def syn_signature(ttl: int, data: bytes) -> SynSignature | None:
     """What stands in a TCP header; None if it is not whole."""
     if len(data) < _TCP_HEADER_BYTES:

@@ -6,7 +6,8 @@ what is counted for whom.
 """
 
 from collections.abc import Callable
-from typing import Final, Literal
+from functools import cache
+from typing import Final
 
 from meshlens.decision.access import BufferedAccess, DirectAccess, buffer_map
 from meshlens.decision.codegen import GraphLabels, emit_graph
@@ -28,6 +29,7 @@ from meshlens.ebpf import (
     Program,
     ProgramSpec,
     ProgramType,
+    VerifierError,
     possible_cpus,
 )
 from meshlens.ebpf.contexts import Skb
@@ -36,7 +38,7 @@ from meshlens.filters.compiler import CompiledList
 from meshlens.probes.snapshot import Direction
 from meshlens.probes.station_batadv import INNER, emit_batadv
 from meshlens.probes.station_dissect import CAST, FACTS, KEY, LINEAR_BYTES, TTL, Dissection
-from meshlens.probes.station_entry import BYTES, NOW, PACKETS, SEGMENT, emit_entry
+from meshlens.probes.station_entry import BYTES, NOW, PACKETS, SEGMENT, Clock, emit_entry, emit_exact_time
 from meshlens.probes.station_layout import (
     BLANK,
     BLANK_FIRST,
@@ -60,9 +62,7 @@ from meshlens.probes.station_record import StationKind
 from meshlens.probes.station_tables import TABLES, fill_tables
 from meshlens.probes.wire import emit_skb_length, emit_wire_size
 
-__all__ = ["Clock", "load_stations", "station_program"]
-
-Clock = Literal["kernel", "skb"]
+__all__ = ["kernel_clock", "load_stations", "station_program"]
 
 _UNSPEC: Final = -1  # TC_ACT_UNSPEC: the next program decides
 #: The stack; filters leave it alone, and what is measured too. What the dissection puts there stands below.
@@ -77,13 +77,13 @@ def station_program(
     direction: Direction,
     *,
     compiled: CompiledList | None = None,
-    clock: Clock = "kernel",
+    clock: Clock = "coarse",
     clock_offset_ns: int = 0,
 ) -> ProgramSpec:
     """The program for one hook; `compiled`: the list of the one filter that a frame has to match.
 
-    `clock` "kernel": bpf_ktime_get_ns() + `clock_offset_ns` is the time. "skb": the skb's tstamp is, and all
-    is kept as one CPU's; so frames of a file can be given to it (BPF_PROG_TEST_RUN).
+    Times are those of the monotonic clock and `clock_offset_ns`. With the clock "skb" all is kept as one
+    CPU's, so that frames with times of their own can be given to it (BPF_PROG_TEST_RUN).
     """
     program = _StationProgram(Asm(), direction, clock, clock_offset_ns)
     maps = station_maps(max_stations)
@@ -99,6 +99,19 @@ def load_stations(spec: ProgramSpec, maps: dict[str, Map] | None = None) -> Prog
     if not maps:
         fill_tables(program.maps[TABLES])
     return program
+
+
+@cache
+def kernel_clock() -> Clock:
+    """The cheapest clock that the kernel has."""
+    asm = Asm()
+    asm.call(Helper.ktime_get_coarse_ns)
+    asm.ret(_UNSPEC)
+    try:
+        ProgramSpec("probe", ProgramType.SCHED_CLS, asm).load().close()
+    except VerifierError:
+        return "exact"
+    return "coarse"
 
 
 class _StationProgram:
@@ -141,7 +154,7 @@ class _StationProgram:
         """The CPU's number, onto the stack."""
         asm, known = self.asm, self.asm.new_label()
         asm.mov(R0, 0)
-        if self.clock == "kernel":
+        if self.clock != "skb":
             asm.call(Helper.get_smp_processor_id)
             asm.jump_if(R0, "<", possible_cpus(), known)
             asm.mov(R0, 0)  # never: only the verifier does not know
@@ -228,10 +241,11 @@ class _StationProgram:
     def time(self) -> None:
         """The time, onto the stack."""
         asm = self.asm
-        if self.clock == "skb":
-            asm.field(R0, R6, Skb.tstamp)
+        if self.clock == "coarse":
+            asm.call(Helper.ktime_get_coarse_ns)
         else:
-            asm.call(Helper.ktime_get_ns)
+            emit_exact_time(asm, self.clock)
+        if self.offset_ns:
             asm.ld_imm64(R1, self.offset_ns)
             asm.alu("+=", R0, R1)
         asm.store(R10, NOW, R0, 8)
@@ -248,7 +262,7 @@ class _StationProgram:
         self.lookup(STATIONS)
         asm.jump_if(R0, "==", 0, new)
         asm.label(add)
-        emit_entry(asm, self.direction, monotonic=self.clock == "kernel")
+        emit_entry(asm, self.direction, self.clock)
         if kind == "station":
             self.tally("station")
         asm.label(done)

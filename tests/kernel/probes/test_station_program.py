@@ -64,7 +64,9 @@ class Bench:
             return read_tally(tally)
 
 
-def expected(frames: Iterable[Timed], way: int) -> tuple[dict[Place, Fragment], dict[tuple[bytes, int], First]]:
+def expected(
+    frames: Iterable[Timed], way: int
+) -> tuple[dict[Place, Fragment], dict[tuple[bytes, int], First]]:
     entries: dict[Place, Fragment] = {}
     firsts: dict[tuple[bytes, int], First] = {}
     for time_ns, data in frames:
