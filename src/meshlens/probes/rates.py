@@ -112,14 +112,19 @@ def rates(before: Reading, now: Reading) -> Rates:
     """Return what was added per second since the reading before.
 
     What is new, or was counted anew, counts from 0: a counter that has become smaller, a station that was
-    forgotten and came back. If no time has passed (or the clock was set back) all rates are 0.
+    forgotten and came back. An interface that was not in the reading before has rates of 0 in this one: if it
+    was away only, its counts went on where they stood. If no time has passed (or the clock was set back) all
+    rates are 0.
     """
     seconds = max(0.0, (now.time_ns - before.time_ns) / 1e9)
     interfaces, interfaces_before = _interfaces(now), _interfaces(before)
-    anew = {
-        key for key, was in interfaces_before.items() if key in interfaces and _less(interfaces[key], was)
-    }
-    ethertypes_before = {key: was for key, was in _ethertypes(before).items() if key[:2] not in anew}
+    ethertypes, ethertypes_before = _ethertypes(now), _ethertypes(before)
+    for key, counters in interfaces.items():
+        if key not in interfaces_before:  # it may have been away, and bring its counts along
+            interfaces_before[key] = counters
+            ethertypes_before |= {each: ethertypes[each] for each in ethertypes if each[:2] == key}
+        elif _less(counters, interfaces_before[key]):
+            ethertypes_before = {each: was for each, was in ethertypes_before.items() if each[:2] != key}
     interface_rates = _rates(interfaces, interfaces_before, seconds)
     station_rates = _rates(_stations(now.stations), _stations(_still_known(before, now)), seconds)
     flow_rates = _rates(_flows((*now.flows, *now.ended)), _flows(before.flows), seconds)
@@ -127,7 +132,7 @@ def rates(before: Reading, now: Reading) -> Rates:
         seconds,
         {key: Rate(*each[:2]) for key, each in interface_rates.items()},
         {key: Casts(*each[2:]) for key, each in interface_rates.items()},
-        {key: Rate(*each) for key, each in _rates(_ethertypes(now), ethertypes_before, seconds).items()},
+        {key: Rate(*each) for key, each in _rates(ethertypes, ethertypes_before, seconds).items()},
         {key: _two_way(each) for key, each in station_rates.items()},
         {key: Casts(*each[4:]) for key, each in station_rates.items()},
         {key: _two_way(each) for key, each in flow_rates.items()},

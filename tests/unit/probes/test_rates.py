@@ -2,6 +2,7 @@
 
 from collections import Counter
 from dataclasses import replace
+from itertools import pairwise
 
 import pytest
 from hypothesis import given
@@ -24,6 +25,7 @@ from meshlens.probes.reading import Reading
 from meshlens.probes.snapshot import Count
 from meshlens.probes.station_record import Station
 from meshlens.probes.traffic_record import InterfaceTraffic, Traffic
+from tests.readings import readings
 
 SECOND = 1_000_000_000
 ARP, IPV4 = 0x0806, 0x0800
@@ -105,6 +107,35 @@ def test_an_interface_counted_anew_counts_from_0_with_all_its_ethertypes() -> No
     # ARP alone went from 10 to 20, which looks like growth.
     assert found.ethertypes[EthertypeKey("eth0", "in", ARP)] == Rate(20, 2000)
     assert found.ethertypes[EthertypeKey("eth1", "in", IPV4)] == Rate(1, 100)
+
+
+def test_an_interface_that_comes_back_with_its_counts_makes_no_peak() -> None:
+    elsewhere = interface(10, name="eth1")
+    back = Reading(SECOND, interfaces=(elsewhere, interface(1000, broadcast=10)))
+    later = Reading(2 * SECOND, interfaces=(elsewhere, interface(1001, broadcast=10)))
+    key, ipv4 = InterfaceKey("eth0", "in"), EthertypeKey("eth0", "in", IPV4)
+    found = [
+        rates(before, now) for before, now in ((Reading(0, interfaces=(elsewhere,)), back), (back, later))
+    ]
+    assert [(each.interfaces[key].packets, each.ethertypes[ipv4].packets) for each in found] == [
+        (0, 0),
+        (1, 1),
+    ]
+
+
+def test_rates_of_a_busy_gateway_stay_sober_while_an_interface_flaps() -> None:
+    """In the made-up readings nothing is faster than 4000 packets a second."""
+    for before, now in pairwise(readings(15, first=18)):
+        found = rates(before, now)
+        assert {key.interface for key in found.interfaces} == set(present_interfaces(now))
+        simple = (*found.interfaces.values(), *found.filters.values())
+        both_ways = (*found.stations.values(), *found.flows.values())
+        assert all(0 <= each.packets < 4000 for each in simple)
+        assert all(0 <= each.packets < 4000 for each in both_ways)
+
+
+def present_interfaces(reading: Reading) -> list[str]:
+    return [each.name for each in reading.interfaces]
 
 
 def test_a_station_that_was_forgotten_and_came_back_counts_from_0() -> None:
