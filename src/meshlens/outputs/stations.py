@@ -17,7 +17,7 @@ _NAME_MIN, _NAME_MAX, _PROTOCOLS_MIN = 13, 44, 10
 _INTERFACE_MAX: Final = 10
 #: Names that say no more than others do which stand beside them.
 _CARRIERS: Final = frozenset({"ipv4", "ipv6", "tcp", "udp", "vlan"})
-_KINDS: Final = {"station": "station", "inner": "inner", "originator": "orig."}
+_KINDS: Final = {"station": "outer", "inner": "inner", "originator": "orig."}
 
 _Cell = Callable[[Station], str]
 
