@@ -71,7 +71,7 @@ def files(collection: str, most: int, largest: int = 1_000_000) -> list[Path]:
 def test_stations_of_each_file_are_as_tshark_finds(collection: str, least: tuple[int, int, int]) -> None:
     """Packets, bytes, protocols; what the first DHCP request and the first SYN say of who sent them."""
     compared = Counter[str]()
-    for path in files(collection, 36):
+    for path in files(collection, 24):
         found = stations(path)
         if found is None:
             continue
@@ -116,6 +116,7 @@ SERVICES = {
     (TCP, "443"): "https", (TCP, "80"): "http", (TCP, "53"): "dns", (UDP, "53"): "dns", (UDP, "5353"): "mdns",
     (UDP, "67"): "dhcp", (UDP, "68"): "dhcp", (UDP, "1900"): "ssdp", (UDP, "123"): "ntp",
 }  # fmt: skip
+EXTENSIONS = ("0", "43", "44", "51", "60")
 TAGS = ("0x8100", "0x88a8")
 NAMES = ("arp", "ipv4", "ipv6", "eapol", "tcp", "udp", "icmp", "igmp", "dns", "dhcp", "http", "https", "ssdp")
 
@@ -127,7 +128,9 @@ def network_and_transport(row: Row) -> tuple[str, str]:
     network = ETHERTYPES.get(behind, "?")
     if network == "ipv4" and row["ip.proto"]:
         return network, row["ip.proto"][0]
-    if network == "ipv6" and not row["ip.proto"]:
+    if network == "ipv6" and row["ipv6.nxt"]:
+        if row["ipv6.nxt"][0] not in EXTENSIONS:
+            return network, row["ipv6.nxt"][0]
         return network, TCP if row["tcp.srcport"] else UDP if row["udp.srcport"] else ""
     return network, ""
 
