@@ -24,7 +24,7 @@ FIELDS = (
     "eth.src", "eth.dst", "frame.len", "eth.type", "vlan.etype", "ip.proto", "ipv6.nxt", "tcp.srcport",
     "tcp.dstport", "udp.srcport", "udp.dstport", "ip.ttl", "ipv6.hlim", "tcp.flags", "tcp.window_size_value",
     "tcp.options.mss_val", "tcp.option_kind", "dhcp.option.type", "dhcp.option.request_list_item",
-    "dhcp.option.vendor_class_id", "dhcp.option.hostname",
+    "dhcp.option.vendor_class_id", "dhcp.option.hostname", "_ws.malformed",
 )  # fmt: skip
 GROUP, SYN, ACK = 0x01, 0x02, 0x10
 TCP, UDP = "6", "17"
@@ -78,6 +78,8 @@ def test_stations_of_each_file_are_as_tshark_finds(collection: str, least: tuple
         rows, outer = tshark(path), [each for each in found if each.kind == "station"]
         ours = {each.mac: numbers(each) for each in outer}
         assert {mac: each for mac, each in ours.items() if any(each)} == endpoints(rows), path
+        if any(row["_ws.malformed"] or row["eth.type"] == ["0x88a8"] for row in rows):
+            continue  # tshark gives up in the middle, or names no ethertype behind that tag
         names = protocols(rows)
         for station in outer:
             told = {name: station.protocols.get(name, 0) for name in NAMES}
@@ -117,14 +119,14 @@ SERVICES = {
     (UDP, "67"): "dhcp", (UDP, "68"): "dhcp", (UDP, "1900"): "ssdp", (UDP, "123"): "ntp",
 }  # fmt: skip
 EXTENSIONS = ("0", "43", "44", "51", "60")
-TAGS = ("0x8100", "0x88a8")
+TAG = "0x8100"
 NAMES = ("arp", "ipv4", "ipv6", "eapol", "tcp", "udp", "icmp", "igmp", "dns", "dhcp", "http", "https", "ssdp")
 
 
 def network_and_transport(row: Row) -> tuple[str, str]:
     """What the outermost headers name: our name of the ethertype, the number of the IP protocol."""
     ethertypes = [*row["eth.type"][:1], *row["vlan.etype"]]
-    behind = next((number for number in ethertypes[:3] if number not in TAGS), "")  # two tags at most
+    behind = next((number for number in ethertypes[:3] if number != TAG), "")  # two tags at most
     network = ETHERTYPES.get(behind, "?")
     if network == "ipv4" and row["ip.proto"]:
         return network, row["ip.proto"][0]
