@@ -255,7 +255,8 @@ class _StationProgram:
         asm = self.asm
         new, add, done, full, group = (f"{word} {kind}" for word in ("new", "add", "done", "full", "group"))
         asm.jump_if(R9, ">=", len(CLASSES), "unreadable")  # never: only the verifier does not know
-        if self.direction == "out":
+        to_many = self.direction == "out" and kind != "originator"
+        if to_many:
             asm.load(R1, R10, CAST, 8)
             asm.jump_if(R1, "!=", 0, group)
         self.tag(kind)
@@ -272,7 +273,7 @@ class _StationProgram:
             asm.label(full)
             self.tally("map_full" if kind == "station" else f"{kind}_map_full")
             asm.jump(done)
-            if self.direction == "out":
+            if to_many:
                 asm.label(group)
                 if kind == "station":
                     self.tally("group")
