@@ -55,7 +55,12 @@ def station_table(
         name_width = max(_NAME_MIN, min(name_width, room - len(_GAP) - _PROTOCOLS_MIN))
         left_over = room - len(_GAP) - name_width
         last = [["protocols", *(_protocols(station, left_over) for station in shown)]]
-    middle = [set_cell_size(each, name_width) for each in names]
+    middle = [
+        set_cell_size(each, name_width)
+        if cell_len(each) <= name_width
+        else set_cell_size(each, name_width - 1) + "…"
+        for each in names
+    ]
     lines = zip(*left, middle, *right, *last, strict=True)
     return "".join(_GAP.join(line).rstrip() + "\n" for line in lines)
 

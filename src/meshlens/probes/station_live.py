@@ -62,6 +62,9 @@ class StationSession(Session):
 
     def close(self) -> None:
         """Detach everywhere, and end a `wait()`. What was seen can still be asked for."""
+        with self._lock:
+            if self._names and self._watch:
+                self._names.refresh()
         super().close()
         if self._names:
             self._names.close()
