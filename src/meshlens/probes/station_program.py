@@ -62,7 +62,7 @@ from meshlens.probes.station_layout import (
 from meshlens.probes.station_protocols import BATADV_CLASS, CLASSES, IS_DHCP, IS_SYN, IS_VLAN
 from meshlens.probes.station_record import StationKind
 from meshlens.probes.station_tables import TABLES, fill_tables
-from meshlens.probes.wire import emit_skb_length, emit_wire_size
+from meshlens.probes.wire import emit_leave_copies, emit_skb_length, emit_wire_size
 
 __all__ = ["kernel_clock", "load_stations", "station_program"]
 
@@ -130,6 +130,8 @@ class _StationProgram:
         asm = self.asm
         asm.block("start")
         asm.mov(R6, R1)
+        if self.direction == "in":
+            emit_leave_copies(asm, "out")
         self.cpu()
         self.measure()
         if compiled:
