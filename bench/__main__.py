@@ -34,6 +34,7 @@ CLAIMS = (
     "capture",
     "flows",
     "interfaces",
+    "stations",
 )
 
 

@@ -22,6 +22,8 @@ MODULES = (
     "meshlens.filters.compiler",
     "meshlens.probes.count",
     "meshlens.probes.flows",
+    "meshlens.probes.stations",
+    "meshlens.probes.station_record",
     "meshlens.probes.flow_record",
     "meshlens.probes.traffic",
     "meshlens.probes.traffic_record",

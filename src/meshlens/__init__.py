@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from meshlens.probes.pins import detach_pin
     from meshlens.probes.programs import find_program
     from meshlens.probes.snapshot import Count, Snapshot
+    from meshlens.probes.station_record import Station
+    from meshlens.probes.stations import stations
     from meshlens.probes.traffic import InterfaceSession, interfaces
     from meshlens.probes.traffic_record import InterfaceTraffic, Traffic
 
@@ -40,6 +42,7 @@ __all__ = [
     "PermissionDenied",
     "PinnedCounter",
     "Snapshot",
+    "Station",
     "Traffic",
     "UsageError",
     "compile_list",
@@ -56,6 +59,7 @@ __all__ = [
     "parse_list",
     "pin_names",
     "read_capture",
+    "stations",
     "unload_id",
     "unload_pin",
 ]
@@ -77,6 +81,8 @@ _HOMES = {
     "meshlens.probes.pins": ("detach_pin",),
     "meshlens.probes.programs": ("find_program",),
     "meshlens.probes.snapshot": ("Count", "Snapshot"),
+    "meshlens.probes.station_record": ("Station",),
+    "meshlens.probes.stations": ("stations",),
     "meshlens.probes.traffic": ("InterfaceSession", "interfaces"),
     "meshlens.probes.traffic_record": ("InterfaceTraffic", "Traffic"),
 }
