@@ -28,9 +28,10 @@ from meshlens.ebpf import (
     Helper,
     ProgramSpec,
     ProgramType,
+    Reg,
     possible_cpus,
 )
-from meshlens.ebpf.contexts import Skb
+from meshlens.ebpf.contexts import PACKET_OUTGOING, Skb, Xdp
 from meshlens.filters.compiler import CompiledList
 from meshlens.probes.flow_layout import (
     EXPORT,
@@ -47,11 +48,17 @@ from meshlens.probes.flow_parse import KEY, emit_parse
 from meshlens.probes.snapshot import Direction
 from meshlens.probes.wire import emit_skb_length, emit_wire_size
 
-__all__ = ["Clock", "flow_program"]
+__all__ = ["Clock", "Hook", "flow_program"]
 
+Hook = Literal["tc", "xdp", "socket"]
 Clock = Literal["kernel", "skb"]
 
-_UNSPEC: Final = -1  # TC_ACT_UNSPEC: the next program decides
+_TYPES: Final[dict[Hook, ProgramType]] = {
+    "tc": ProgramType.SCHED_CLS,
+    "xdp": ProgramType.XDP,
+    "socket": ProgramType.SOCKET_FILTER,
+}
+_VERDICTS: Final[dict[Hook, int]] = {"tc": -1, "xdp": 2, "socket": 0}  # TC_ACT_UNSPEC, XDP_PASS, keep nothing
 _DIRECTIONS: Final[dict[Direction | None, int]] = {"in": 0, "out": 1, None: 2}
 
 # The stack behind the key (flow_parse); filters leave these alone.
@@ -67,38 +74,46 @@ def flow_program(
     options: FlowOptions,
     direction: Direction | None,
     *,
+    hook: Hook = "tc",
     compiled: CompiledList | None = None,
     clock: Clock = "kernel",
     clock_offset_ns: int = 0,
 ) -> ProgramSpec:
     """The program for one hook; `compiled`: the list of the one filter that a frame has to match.
 
+    A socket sees both directions; its program passes over the other one. It counts skbs as libpcap is handed
+    them, where the others know what a skb is on the wire.
+
     `clock` "kernel": bpf_ktime_get_ns() + `clock_offset_ns` is the time. "skb": the skb's tstamp is, and all
     is kept as one CPU's; so frames of a file can be given to it (BPF_PROG_TEST_RUN).
     """
-    program = _FlowProgram(Asm(), options, _DIRECTIONS[direction])
+    program = _FlowProgram(Asm(), options, hook, _DIRECTIONS[direction])
     maps = flow_maps(options)
-    if compiled:
+    if hook == "socket" or (compiled and hook != "xdp"):
         maps |= buffer_map()
     program.emit(compiled, clock, clock_offset_ns)
-    return ProgramSpec("meshlens_flows", ProgramType.SCHED_CLS, program.asm, maps=maps)
+    return ProgramSpec("meshlens_flows", _TYPES[hook], program.asm, maps=maps)
 
 
 class _FlowProgram:
-    """The pieces of the program, in the order in which they are emitted. R6 is the skb all the time."""
+    """The pieces of the program, in the order in which they are emitted. R6 is the context all the time."""
 
-    def __init__(self, asm: Asm, options: FlowOptions, direction: int) -> None:
-        self.asm, self.options, self.direction = asm, options, direction
+    def __init__(self, asm: Asm, options: FlowOptions, hook: Hook, direction: int) -> None:
+        self.asm, self.options, self.hook, self.direction = asm, options, hook, direction
+        self.rare: list[Callable[[], None]] = []
 
     def emit(self, compiled: CompiledList | None, clock: Clock, offset_ns: int) -> None:
         asm = self.asm
         asm.block("start")
         asm.mov(R6, R1)
+        if self.hook == "socket":
+            asm.field(R0, R6, Skb.pkt_type)
+            asm.jump_if(R0, "!=" if self.direction == 1 else "==", PACKET_OUTGOING, "out")
         self.cpu(clock)
-        rare = self.measure()
+        self.measure()
         for graph in compiled.graphs if compiled else ():
             self.filter(graph)
-        emit_parse(asm)
+        emit_parse(asm, self.hook)
         asm.block("find the flow")
         self.time(clock, offset_ns)
         self.find()
@@ -106,9 +121,9 @@ class _FlowProgram:
         asm.label("add")
         self.add()
         asm.label("out")
-        asm.ret(_UNSPEC)
-        asm.block("several packets in one skb")
-        rare()
+        asm.ret(_VERDICTS[self.hook])
+        for place in self.rare:
+            place()
         self.too_late()
         self.begin()
         self.reasons()
@@ -124,13 +139,19 @@ class _FlowProgram:
         asm.label(known)
         asm.store(R10, _CPU, R0, 8)
 
-    def measure(self) -> Callable[[], None]:
-        """What the skb is on the wire, onto the stack: packets, bytes, bytes of each packet but the last."""
+    def measure(self) -> None:
+        """What the frame is on the wire, to the stack: packets, bytes, those of each packet but the last."""
         asm, measured = self.asm, self.asm.new_label()
-        rare = emit_wire_size(asm)
+        if self.hook == "tc":
+            self.rare.append(emit_wire_size(asm))
+        else:
+            asm.mov(R3, 1)
+            self.length(R4)
         asm.store(R10, _PACKETS, R3, 8)
         asm.store(R10, _BYTES, R4, 8)
         asm.store(R10, _SEGMENT, R4, 8)
+        if self.hook != "tc":
+            return
         asm.jump_if(R3, "<=", 1, measured)
         # All bytes without those of the skb are what each packet but one adds of headers.
         emit_skb_length(asm, R1, R0)
@@ -141,19 +162,32 @@ class _FlowProgram:
         asm.alu("+=", R4, R1)
         asm.store(R10, _SEGMENT, R4, 8)
         asm.label(measured)
-        return rare
+
+    def length(self, dst: Reg) -> None:
+        """`dst` = the bytes of the frame; uses R0."""
+        asm = self.asm
+        if self.hook == "xdp":
+            asm.field(dst, R6, Xdp.data_end)
+            asm.field(R0, R6, Xdp.data)
+            asm.alu("-=", dst, R0)
+        else:
+            emit_skb_length(asm, dst, R0)
 
     def filter(self, graph: DecisionGraph) -> None:
         """Go `out` with frames that the filter does not match."""
         asm = self.asm
         labels = GraphLabels(0, "matched", "out")
         way = min(self.direction, 1)
-        direct = DirectAccess(asm, Skb, way, elsewhere="elsewhere", lost="unreadable")
-        asm.block("filter")
-        emit_graph(asm, graph, direct, labels, _NoMarks())
-        asm.block("filter, from a copy")
-        asm.label("elsewhere")
-        emit_graph(asm, graph, BufferedAccess(asm, way, unreadable="unreadable"), labels, _NoMarks())
+        if self.hook != "socket":
+            skb = self.hook == "tc"
+            elsewhere = "elsewhere" if skb else None
+            direct = DirectAccess(asm, Skb if skb else Xdp, way, elsewhere=elsewhere, lost="unreadable")
+            asm.block("filter")
+            emit_graph(asm, graph, direct, labels, _NoMarks())
+        if self.hook != "xdp":
+            asm.block("filter, from a copy")
+            asm.label("elsewhere")
+            emit_graph(asm, graph, BufferedAccess(asm, way, unreadable="unreadable"), labels, _NoMarks())
         asm.label("matched")
 
     def time(self, clock: Clock, offset_ns: int) -> None:
