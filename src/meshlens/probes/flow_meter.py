@@ -5,6 +5,7 @@ from collections import Counter
 from typing import Final
 
 from meshlens.ebpf import Link, Map, Program, RingBuffer
+from meshlens.ebpf.features import has_coarse_clock
 from meshlens.filters.compiler import CompiledList
 from meshlens.probes.attach import attach_at
 from meshlens.probes.flow_layout import EXPORT, FIRST_SEEN, FLOWS, Fragment, Key, unpack_key, unpack_times
@@ -51,6 +52,7 @@ class FlowMeter:
                     direction,
                     hook=hook_of(attach, direction),
                     compiled=compiled,
+                    clock="tick" if has_coarse_clock() else "exact",
                     clock_offset_ns=self._offset_ns,
                 )
                 program = spec.load(maps)

@@ -51,7 +51,7 @@ from meshlens.probes.wire import emit_skb_length, emit_wire_size
 __all__ = ["Clock", "Hook", "flow_program"]
 
 Hook = Literal["tc", "xdp", "socket"]
-Clock = Literal["kernel", "skb"]
+Clock = Literal["tick", "exact", "skb"]
 
 _TYPES: Final[dict[Hook, ProgramType]] = {
     "tc": ProgramType.SCHED_CLS,
@@ -62,7 +62,7 @@ _VERDICTS: Final[dict[Hook, int]] = {"tc": -1, "xdp": 2, "socket": 0}  # TC_ACT_
 _DIRECTIONS: Final[dict[Direction | None, int]] = {"in": 0, "out": 1, None: 2}
 
 # The stack behind the key (flow_parse); filters leave these alone.
-_PACKETS, _BYTES, _SEGMENT, _CPU, _NOW = -48, -56, -64, -72, -80
+_PACKETS, _BYTES, _SEGMENT, _CPU = -48, -56, -64, -72
 
 # Offsets in a value; see flow_layout.
 _LAST, _PERIOD_END = FIRST_SEEN + 8, FIRST_SEEN + 16
@@ -76,7 +76,7 @@ def flow_program(
     *,
     hook: Hook = "tc",
     compiled: CompiledList | None = None,
-    clock: Clock = "kernel",
+    clock: Clock = "tick",
     clock_offset_ns: int = 0,
 ) -> ProgramSpec:
     """The program for one hook; `compiled`: the list of the one filter that a frame has to match.
@@ -84,38 +84,42 @@ def flow_program(
     A socket sees both directions; its program passes over the other one. It counts skbs as libpcap is handed
     them, where the others know what a skb is on the wire.
 
-    `clock` "kernel": bpf_ktime_get_ns() + `clock_offset_ns` is the time. "skb": the skb's tstamp is, and all
-    is kept as one CPU's; so frames of a file can be given to it (BPF_PROG_TEST_RUN).
+    The monotonic clock + `clock_offset_ns` is the time. `clock` "tick": it is read exactly for the packets of
+    the head; for those after it, the time of the kernel's last tick will do, which takes 3 ns where the exact
+    one takes up to 30 (bpf_ktime_get_coarse_ns(), Linux 5.11). "exact": it always is. "skb": the skb's tstamp
+    is the time, and all is kept as one CPU's; so frames of a file can be given to it (BPF_PROG_TEST_RUN).
     """
-    program = _FlowProgram(Asm(), options, hook, _DIRECTIONS[direction])
+    program = _FlowProgram(Asm(), options, hook, _DIRECTIONS[direction], clock, clock_offset_ns)
     maps = flow_maps(options)
     if hook == "socket" or (compiled and hook != "xdp"):
         maps |= buffer_map()
-    program.emit(compiled, clock, clock_offset_ns)
+    program.emit(compiled)
     return ProgramSpec("meshlens_flows", _TYPES[hook], program.asm, maps=maps)
 
 
 class _FlowProgram:
     """The pieces of the program, in the order in which they are emitted. R6 is the context all the time."""
 
-    def __init__(self, asm: Asm, options: FlowOptions, hook: Hook, direction: int) -> None:
+    def __init__(
+        self, asm: Asm, options: FlowOptions, hook: Hook, direction: int, clock: Clock, offset_ns: int
+    ) -> None:
         self.asm, self.options, self.hook, self.direction = asm, options, hook, direction
+        self.clock, self.offset_ns = clock, offset_ns
         self.rare: list[Callable[[], None]] = []
 
-    def emit(self, compiled: CompiledList | None, clock: Clock, offset_ns: int) -> None:
+    def emit(self, compiled: CompiledList | None) -> None:
         asm = self.asm
         asm.block("start")
         asm.mov(R6, R1)
         if self.hook == "socket":
             asm.field(R0, R6, Skb.pkt_type)
             asm.jump_if(R0, "!=" if self.direction == 1 else "==", PACKET_OUTGOING, "out")
-        self.cpu(clock)
+        self.cpu()
         self.measure()
         for graph in compiled.graphs if compiled else ():
             self.filter(graph)
         emit_parse(asm, self.hook)
         asm.block("find the flow")
-        self.time(clock, offset_ns)
         self.find()
         asm.block("add the frame")
         asm.label("add")
@@ -128,11 +132,11 @@ class _FlowProgram:
         self.begin()
         self.reasons()
 
-    def cpu(self, clock: Clock) -> None:
+    def cpu(self) -> None:
         """The CPU's number, onto the stack."""
         asm, known = self.asm, self.asm.new_label()
         asm.mov(R0, 0)
-        if clock == "kernel":
+        if self.clock != "skb":
             asm.call(Helper.get_smp_processor_id)
             asm.jump_if(R0, "<", possible_cpus(), known)
             asm.mov(R0, 0)  # never: only the verifier does not know
@@ -190,26 +194,39 @@ class _FlowProgram:
             emit_graph(asm, graph, BufferedAccess(asm, way, unreadable="unreadable"), labels, _NoMarks())
         asm.label("matched")
 
-    def time(self, clock: Clock, offset_ns: int) -> None:
-        """The time onto the stack, the CPU into the key."""
+    def time(self, helper: Helper = Helper.ktime_get_ns) -> None:
+        """R1 = the time."""
+        asm = self.asm
+        if self.clock == "skb":
+            asm.field(R1, R6, Skb.tstamp)
+            return
+        asm.call(helper)
+        asm.ld_imm64(R1, self.offset_ns)
+        asm.alu("+=", R1, R0)
+
+    def time_for_entry(self) -> None:
+        """R1 = the time, as exact as the entry R7 needs it."""
+        asm, head = self.asm, self.options.head
+        if self.clock != "tick":
+            self.time()
+        elif not head:
+            self.time(Helper.ktime_get_coarse_ns)
+        else:
+            asm.load(R1, R7, _KEPT, 4)
+            with asm.if_(R1, ">=", head):
+                self.time(Helper.ktime_get_coarse_ns)
+            with asm.else_():
+                self.time()
+
+    def find(self) -> None:
+        """R7 = the flow's entry, R1 = the time."""
         asm = self.asm
         asm.load(R1, R10, _CPU, 8)
         asm.store(R10, KEY + KEY_BYTES - 2, R1, 2)
-        if clock == "skb":
-            asm.field(R0, R6, Skb.tstamp)
-        else:
-            asm.call(Helper.ktime_get_ns)
-            asm.ld_imm64(R1, offset_ns)
-            asm.alu("+=", R0, R1)
-        asm.store(R10, _NOW, R0, 8)
-
-    def find(self) -> None:
-        """R7 = the flow's entry."""
-        asm = self.asm
         self.lookup()
         asm.jump_if(R0, "==", 0, "new")
         asm.mov(R7, R0)
-        asm.load(R1, R10, _NOW, 8)
+        self.time_for_entry()
         asm.load(R2, R7, _PERIOD_END, 8)
         asm.jump_if(R1, ">=", R2, "too late")
         asm.load(R2, R7, _LAST, 8)
@@ -228,15 +245,14 @@ class _FlowProgram:
     def add(self) -> None:
         """Add the frame of time R1, way R8 and TCP flags R9 to the entry R7."""
         asm = self.asm
-        later, earlier, done = asm.new_label(), asm.new_label(), asm.new_label()
+        done = asm.new_label()
         asm.load(R2, R7, _LAST, 8)
-        asm.jump_if(R1, "<=", R2, later)
-        asm.store(R7, _LAST, R1, 8)
-        asm.label(later)
-        asm.load(R2, R7, FIRST_SEEN, 8)
-        asm.jump_if(R1, ">=", R2, earlier)  # only in a file whose times go back
-        asm.store(R7, FIRST_SEEN, R1, 8)
-        asm.label(earlier)
+        with asm.if_(R1, ">", R2):  # the last tick may be before the last packet
+            asm.store(R7, _LAST, R1, 8)
+        if self.clock == "skb":  # the times of a file may go back
+            asm.load(R2, R7, FIRST_SEEN, 8)
+            with asm.if_(R1, "<", R2):
+                asm.store(R7, FIRST_SEEN, R1, 8)
         asm.mov(R2, R7)
         asm.alu("+=", R2, R8)
         asm.load(R0, R2, _FLAGS, 1)
@@ -323,7 +339,7 @@ class _FlowProgram:
         asm.label("fill")
         asm.store(R7, _WAY, R8, 1)
         asm.store(R7, _DIRECTION, self.direction, 1)
-        asm.load(R1, R10, _NOW, 8)
+        self.time()
         self.period_end()
         asm.store(R7, _PERIOD_END, R2, 8)
         asm.store(R7, _LAST, R1, 8)

@@ -1,6 +1,10 @@
 """The flow program at each of its hooks does what the Python definition says."""
 
+import os
+import time
 from collections import Counter
+from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 
@@ -10,7 +14,7 @@ from meshlens.packet.mesh import overhead_mix, payload_mix
 from meshlens.probes.flow_layout import FLOWS, Fragment, Key
 from meshlens.probes.flow_maps import OUTCOMES, TALLY, FlowOptions, read_tally
 from meshlens.probes.flow_packet import NotIp, Unreadable, flow_packet
-from meshlens.probes.flow_program import Hook, flow_program
+from meshlens.probes.flow_program import Clock, Hook, flow_program
 from meshlens.probes.flow_stream import compile_filter
 
 pytestmark = [pytest.mark.root, pytest.mark.kernel]
@@ -19,6 +23,8 @@ HOOKS: tuple[Hook, ...] = ("tc", "xdp", "socket")
 NEVER_ENDING = FlowOptions(idle_ns=1 << 62, active_ns=0)
 #: BPF_PROG_TEST_RUN takes the first 14 bytes away from a socket filter (net/bpf/test_run.c).
 PREFIX = {"tc": b"", "xdp": b"", "socket": bytes(14)}
+#: Not in the time module (include/uapi/linux/time.h).
+CLOCK_MONOTONIC_COARSE = 6
 Sums = Counter[tuple[Key, int, str]]
 
 
@@ -78,9 +84,13 @@ def done(program: Program, data: list[bytes], prefix: bytes) -> tuple[Sums, Coun
 
 
 @pytest.mark.parametrize("hook", HOOKS)
-def test_a_program_finds_the_flows_of_the_definition_at_every_hook(hook: Hook) -> None:
-    data = frames()
-    with flow_program(NEVER_ENDING, "in", hook=hook).load() as program:
+@pytest.mark.parametrize("clock", ["tick", "exact"])
+@pytest.mark.parametrize("head", [0, 8])
+def test_a_program_finds_the_flows_of_the_definition_at_every_hook(
+    hook: Hook, clock: Clock, head: int
+) -> None:
+    data, options = frames(), replace(NEVER_ENDING, head=head)
+    with flow_program(options, "in", hook=hook, clock=clock).load() as program:
         sums, outcomes = done(program, data, PREFIX[hook])
     expected, expected_outcomes = defined(data)
     assert outcomes == expected_outcomes
@@ -101,3 +111,37 @@ def test_at_every_hook_only_what_the_filter_matches_is_in_a_flow(hook: Hook) -> 
     matched = [each for each in data if compiled.match(each, direction=0)]
     assert 0 < len(matched) < len(data)
     assert (sums, outcomes) == defined(matched)
+
+
+def test_packets_of_the_head_have_exact_times_and_later_ones_that_of_the_last_tick(one_cpu: None) -> None:
+    udp = craft.ip_frame(
+        "02:00:00:00:00:01", craft.udp("10.9.0.1", "10.9.0.2", 1, 2, bytes(20)), "02:00:00:00:00:02"
+    )
+    tick_ns = int(time.clock_getres(CLOCK_MONOTONIC_COARSE) * 1e9)
+    with flow_program(NEVER_ENDING, "in").load() as program:
+        before_ns = time.monotonic_ns()
+        program.test_run(udp, repeat=8)
+        head = only_entry(program)
+        assert before_ns < head.first_ns < head.last_ns < time.monotonic_ns()
+        times = [kept.time_ns for kept in head.head]
+        assert times == sorted(set(times))
+        time.sleep(3 * tick_ns / 1e9)
+        before_ns = time.monotonic_ns()
+        program.test_run(udp)
+        last_ns = only_entry(program).last_ns
+        assert before_ns - tick_ns < last_ns < time.monotonic_ns()
+        assert last_ns > head.last_ns
+
+
+@pytest.fixture
+def one_cpu() -> Iterator[None]:
+    """Each CPU has entries of its own."""
+    before = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {min(before)})
+    yield
+    os.sched_setaffinity(0, before)
+
+
+def only_entry(program: Program) -> Fragment:
+    (value,) = dict(program.maps[FLOWS].items()).values()
+    return Fragment.unpack(value)
