@@ -34,6 +34,7 @@ CLAIMS = (
     "capture",
     "flows",
     "flows_xdp",
+    "together",
     "stations",
 )
 
