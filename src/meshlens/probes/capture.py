@@ -35,8 +35,9 @@ __all__ = [
 
 Ending = Literal["stopped", "limit", "files full"]
 
-#: How long to wait for more: when something came, and when nothing did.
-_BUSY_S, _IDLE_S = 0.01, 0.05
+#: How long to wait for more: when something came, and when nothing did. 16 MiB, the usual buffer, are full of
+#: small frames after 60 ms at 2 million a second.
+_BUSY_S, _IDLE_S = 0.005, 0.02
 _CLOCK_EVERY_S: Final = 1.0
 #: The wall clock was set, not merely read at another moment.
 _CLOCK_STEP_NS: Final = 1_000_000
