@@ -34,6 +34,8 @@ CLAIMS = (
     "capture",
     "flows",
     "interfaces",
+    "flows_xdp",
+    "together",
     "stations",
 )
 
