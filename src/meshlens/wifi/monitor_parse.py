@@ -1,0 +1,391 @@
+"""The part of the monitor program that reads a frame; `monitor_frame` is its definition, in Python.
+
+It goes along radiotap's presence bits by the table that the decoder has, and reads those fields that count.
+Headers are read in the linear part of the skb; where they may go on beyond it, that is made longer first.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
+from itertools import groupby
+from typing import Final
+
+from meshlens.ebpf import R0, R1, R2, R3, R4, R5, R6, R7, R8, R9, R10, Asm, Helper, Reg
+from meshlens.ebpf.contexts import Skb
+from meshlens.packet.ieee80211 import BSSID_AT, BYTES_OF_TYPE, FCS_BYTES, TRANSMITTER_AT, FrameType, HeaderFlag
+from meshlens.packet.radiotap import EXTENDED, FIELDS, FIXED_BYTES, MAX_WORDS, RadiotapField, RxFlag, Tap
+from meshlens.wifi.monitor_frame import MAX_RADIOTAP_BYTES
+from meshlens.wifi.monitor_layout import BIAS_DB, NAMELESS
+from meshlens.wifi.monitor_rate import (
+    HE,
+    HE_KNOWN_BANDWIDTH,
+    HE_KNOWN_GUARD,
+    HE_KNOWN_MCS,
+    HE_KNOWN_STBC,
+    HT,
+    HT_KNOWN_BANDWIDTH,
+    HT_KNOWN_GUARD,
+    HT_KNOWN_INDEX,
+    LEGACY,
+    VHT,
+    VHT_KNOWN_BANDWIDTH,
+    VHT_KNOWN_GUARD,
+)
+
+__all__ = ["AMPDU", "BSSID", "DAMAGED", "FIELD_IN", "FREQUENCY", "KEY", "KIND", "NOISE", "PRESENT", "RATE", "SIGNAL", "SIZE", "emit_bare", "emit_dot11", "emit_linear", "emit_radiotap"]
+
+# What is found, on the stack: the key of a rate, which begins with that of its transmitter; then 8 bytes each.
+# Signal, noise, A-MPDU and frequency count if their bit of PRESENT is set. Filters leave the key alone.
+KEY: Final = -40  # transmitter 6, CPU 2
+RATE: Final = KEY + 8  # 4
+SIGNAL, NOISE, AMPDU, FREQUENCY = -48, -56, -64, -72
+BSSID: Final = -80  # 6
+DAMAGED, SIZE, KIND, PRESENT = -88, -96, -104, -112
+#: Which of radiotap's fields tells the number in a place.
+FIELD_IN: Final = {SIGNAL: "signal", NOISE: "noise", AMPDU: "ampdu", FREQUENCY: "channel"}
+
+#: As many bytes as are looked at.
+#: No field ends behind this, however many there are; a power of two.
+_FIELDS_END: Final = 256
+_HEAD_BYTES: Final = MAX_RADIOTAP_BYTES + max(BYTES_OF_TYPE.values())
+
+
+def emit_linear(asm: Asm) -> None:
+    """R8 = where the frame's bytes begin, R7 = where they end; at least the headers are between them."""
+    enough, few = asm.new_label(), asm.new_label()
+    _packet(asm)
+    asm.mov(R1, R7)
+    asm.alu("-=", R1, R8)
+    asm.field(R2, R6, Skb.len)
+    asm.jump_if(R1, ">=", R2, enough)
+    asm.jump_if(R1, ">=", _HEAD_BYTES, enough)
+    asm.jump_if(R2, "<=", _HEAD_BYTES, few)
+    asm.mov(R2, _HEAD_BYTES)
+    asm.label(few)
+    asm.call(Helper.skb_pull_data, R6, R2)
+    _packet(asm)
+    asm.label(enough)
+
+
+def _packet(asm: Asm) -> None:
+    asm.field(R7, R6, Skb.data_end)
+    asm.field(R8, R6, Skb.data)
+
+
+def emit_bare(asm: Asm) -> None:
+    """There is no radiotap: nobody tells how the frame was received. Goes to `unreadable`."""
+    _emit_nothing_told(asm)
+    asm.mov(R4, 0)
+    _emit_size(asm)
+
+
+def emit_radiotap(asm: Asm) -> None:
+    """What radiotap tells, onto the stack; R4 = its length, checked. Goes to `unreadable`.
+
+    R9 are the presence bits, R5 is how far the fields have been read, R8 + R5 where they go on.
+    """
+    words, fields = asm.new_label(), asm.new_label()
+    _emit_nothing_told(asm)
+    _need(asm, FIXED_BYTES)
+    asm.load(R0, R8, 0, 1)
+    asm.jump_if(R0, "!=", 0, "unreadable")
+    asm.load(R4, R8, 2, 2)
+    asm.to_le(R4, 16)
+    asm.jump_if(R4, ">", MAX_RADIOTAP_BYTES, "unreadable")
+    _emit_size(asm)
+    asm.load(R9, R8, 4, 4)
+    asm.to_le(R9, 32)
+    asm.store(R10, PRESENT, R9, 8)
+    asm.mov(R5, FIXED_BYTES)
+    asm.jump32_if(R9, "&", EXTENDED, words)
+    asm.label(fields)
+    _emit_forget(asm)
+    for read, run in groupby(FIELDS, lambda each: each.name in _READ):
+        several = list(run)
+        if read:
+            for each in several:
+                _emit_field(asm, each)
+        else:
+            with _if_present(asm, several):
+                for each in several:
+                    _emit_field(asm, each)
+        _emit_forget(asm)
+    asm.mov(R0, R4)  # R4 itself must not tell the verifier which fields there were
+    asm.alu("-=", R0, R5)
+    asm.jump_if(R0, "s<", 0, "unreadable")
+    asm.jump("radiotap read")
+    asm.block("more presence words")
+    asm.label(words)
+    for _ in range(MAX_WORDS - 1):
+        _emit_checked(asm, 4)
+        asm.load(R0, R1, 0, 4)
+        asm.to_le(R0, 32)
+        asm.alu("+=", R5, 4)
+        asm.alu(">>=", R0, 31)
+        asm.jump_if(R0, "==", 0, fields)
+    asm.jump("unreadable")
+    asm.label("radiotap read")
+
+
+def _emit_nothing_told(asm: Asm) -> None:
+    for place in (SIGNAL, NOISE, AMPDU, FREQUENCY, RATE, DAMAGED, PRESENT):
+        asm.store(R10, place, 0, 8)
+
+
+def _emit_size(asm: Asm) -> None:
+    """The frame's bytes without radiotap's (R4), and with an FCS, onto the stack."""
+    asm.field(R0, R6, Skb.len)
+    asm.alu("-=", R0, R4)
+    asm.alu("+=", R0, FCS_BYTES)
+    asm.store(R10, SIZE, R0, 8)
+
+
+def _need(asm: Asm, size: int) -> None:
+    """Go to `unreadable` unless there are `size` bytes at R8."""
+    asm.mov(R1, R8)
+    asm.alu("+=", R1, size)
+    asm.jump_if(R1, ">", R7, "unreadable")
+
+
+def _emit_forget(asm: Asm) -> None:
+    """Leave R5 as it is, but let the verifier know no more of it than its size.
+
+    Otherwise it would go on for each way of getting here on its own, and there are millions.
+    """
+    asm.alu("+=", R5, R4)
+    asm.alu("-=", R5, R4)
+    asm.alu("&=", R5, _FIELDS_END - 1)
+
+
+def _emit_field(asm: Asm, field: RadiotapField) -> None:
+    """Pass over a field if it is there, and take from it what counts."""
+    with _if_present(asm, [field]):
+        if field.alignment > 1:
+            asm.alu("+=", R5, field.alignment - 1)
+            asm.alu("&=", R5, -field.alignment)
+        if field.name in _READ:
+            _emit_checked(asm, field.size)
+            _READ[field.name](asm)
+        asm.alu("+=", R5, field.size)
+
+
+def _if_present(asm: Asm, fields: Sequence[RadiotapField]) -> AbstractContextManager[None]:
+    """What the `with` contains runs if one of the fields is there.
+
+    Not by a test of R9's own bits: the verifier would learn them, and follow every combination on its own.
+    """
+    asm.mov(R0, R9)
+    asm.alu("&=", R0, sum(1 << each.bit for each in fields))
+    return asm.if_(R0, "!=", 0)
+
+
+def _emit_checked(asm: Asm, size: int) -> None:
+    """R1 = R8 + R5, where there are `size` bytes."""
+    asm.mov(R1, R8)
+    asm.alu("+=", R1, R5)
+    asm.mov(R2, R1)
+    asm.alu("+=", R2, size)
+    asm.jump_if(R2, ">", R7, "unreadable")
+
+
+# The fields that count. Each reads at R1, and may use R0 to R3.
+
+
+def _flags(asm: Asm) -> None:
+    asm.load(R0, R1, 0, 1)
+    with asm.if_(R0, "&", Tap.FCS_AT_END):
+        asm.load(R2, R10, SIZE, 8)
+        asm.alu("-=", R2, FCS_BYTES)
+        asm.store(R10, SIZE, R2, 8)
+    asm.alu("&=", R0, Tap.BAD_FCS)
+    asm.store(R10, DAMAGED, R0, 8)
+
+
+def _rx_flags(asm: Asm) -> None:
+    _load16(asm, R0, 0)
+    with asm.if_(R0, "&", RxFlag.BAD_PLCP):
+        asm.store(R10, DAMAGED, 1, 8)
+
+
+def _channel(asm: Asm) -> None:
+    _load16(asm, R0, 0)
+    asm.store(R10, FREQUENCY, R0, 8)
+
+
+def _signal(asm: Asm) -> None:
+    asm.load(R0, R1, 0, 1)
+    asm.alu("^=", R0, BIAS_DB)  # adds it to a number of 8 bits with a sign
+    asm.store(R10, SIGNAL, R0, 8)
+
+
+def _noise(asm: Asm) -> None:
+    asm.load(R0, R1, 0, 1)
+    asm.alu("^=", R0, BIAS_DB)
+    asm.store(R10, NOISE, R0, 8)
+
+
+def _ampdu(asm: Asm) -> None:
+    asm.load(R0, R1, 0, 4)
+    asm.to_le(R0, 32)
+    asm.store(R10, AMPDU, R0, 8)
+
+
+def _rate(asm: Asm) -> None:
+    asm.load(R0, R1, 0, 1)
+    with asm.if_(R0, "!=", 0):
+        _emit_rate(asm, LEGACY)
+
+
+def _mcs(asm: Asm) -> None:
+    """R3 = known, R2 = shape."""
+    asm.load(R3, R1, 0, 1)
+    with asm.if_(R3, "&", HT_KNOWN_INDEX):
+        asm.load(R0, R1, 2, 1)
+        asm.load(R1, R1, 1, 1)
+        asm.mov(R2, R1)
+        asm.alu("&=", R2, HT_KNOWN_GUARD)
+        asm.alu("&=", R2, R3)
+        with asm.if_(R3, "&", HT_KNOWN_BANDWIDTH):
+            asm.alu("&=", R1, 3)
+            asm.alu("|=", R2, R1)
+        asm.alu("<<=", R2, 24)
+        _emit_rate(asm, HT, R2)
+
+
+def _vht(asm: Asm) -> None:
+    """R3 = known, R2 = shape."""
+    _load16(asm, R3, 0)
+    asm.mov(R2, 0)
+    with asm.if_(R3, "&", VHT_KNOWN_BANDWIDTH):
+        asm.load(R2, R1, 3, 1)
+        asm.alu("&=", R2, 0x1F)
+    with asm.if_(R3, "&", VHT_KNOWN_GUARD):
+        asm.load(R0, R1, 2, 1)
+        asm.alu("&=", R0, 4)
+        asm.alu("<<=", R0, 5)
+        asm.alu("|=", R2, R0)
+    asm.load(R0, R1, 4, 1)
+    asm.alu("<<=", R2, 24)
+    _emit_rate(asm, VHT, R2)
+
+
+def _he(asm: Asm) -> None:
+    """R3 = data1, R2 = shape, later with the streams before it."""
+    _load16(asm, R3, 0)
+    with asm.if_(R3, "&", HE_KNOWN_MCS):
+        asm.mov(R2, 0)
+        with asm.if_(R3, "&", HE_KNOWN_BANDWIDTH):
+            _load16(asm, R2, 8)
+            asm.alu("&=", R2, 0xF)
+        _load16(asm, R0, 2)
+        with asm.if_(R0, "&", HE_KNOWN_GUARD):
+            _load16(asm, R0, 8)
+            asm.alu("&=", R0, 0x30)
+            asm.alu("|=", R2, R0)
+        asm.alu("<<=", R2, 8)
+        _load16(asm, R0, 10)
+        asm.alu("&=", R0, 0xF)
+        asm.alu("|=", R2, R0)
+        _load16(asm, R0, 4)
+        asm.alu(">>=", R0, 8)
+        with asm.if_(R3, "&", HE_KNOWN_STBC):
+            asm.mov(R3, R0)
+            asm.alu("&=", R3, 0x80)
+            asm.alu("|=", R2, R3)
+        asm.alu("&=", R0, 0x1F)
+        asm.alu("<<=", R2, 16)
+        _emit_rate(asm, HE, R2)
+
+
+_READ: Final[dict[str, Callable[[Asm], None]]] = {
+    "flags": _flags,
+    "rate": _rate,
+    "channel": _channel,
+    "signal": _signal,
+    "noise": _noise,
+    "rx_flags": _rx_flags,
+    "mcs": _mcs,
+    "ampdu": _ampdu,
+    "vht": _vht,
+    "he": _he,
+}
+
+
+def _load16(asm: Asm, dst: Reg, offset: int) -> None:
+    asm.load(dst, R1, offset, 2)
+    asm.to_le(dst, 16)
+
+
+def _emit_rate(asm: Asm, field: int, more: Reg | None = None) -> None:
+    """The four bytes of a rate: field, index R0, and `more`."""
+    asm.alu("<<=", R0, 8)
+    asm.alu("|=", R0, field)
+    if more is not None:
+        asm.alu("|=", R0, more)
+    asm.to_le(R0, 32)
+    asm.store(R10, RATE, R0, 4)
+
+
+def emit_dot11(asm: Asm) -> None:
+    """Read the 802.11 header, R4 bytes behind R8; goes to `unreadable`, and to `header read`.
+
+    The transmitter goes to KEY, whose CPU is there already; BSSID and KIND to the stack; R9 = the second byte.
+    """
+    control, extension, without = (asm.new_label() for _ in range(3))
+    asm.alu("+=", R8, R4)
+    _need(asm, BYTES_OF_TYPE[FrameType.CONTROL])
+    asm.load(R3, R8, 0, 1)
+    asm.load(R9, R8, 1, 1)
+    asm.jump_if(R3, "&", 3, "unreadable")  # the version
+    asm.alu(">>=", R3, 2)
+    asm.store(R10, KIND, R3, 8)
+    asm.store(R10, BSSID, 0, 8)
+    asm.mov(R2, R3)
+    asm.alu("&=", R2, 3)
+    asm.jump_if(R2, "==", FrameType.CONTROL, control)
+    asm.jump_if(R2, "==", FrameType.EXTENSION, extension)
+    _need(asm, BYTES_OF_TYPE[FrameType.DATA])
+    _emit_address(asm, 10, KEY)
+    with asm.if_(R2, "==", FrameType.DATA):
+        asm.mov(R2, R9)
+        asm.alu("&=", R2, HeaderFlag.TO_DS | HeaderFlag.FROM_DS)
+    for ways, at in BSSID_AT.items():  # management frames have neither bit
+        with asm.if_(R2, "==", ways):
+            _emit_address(asm, at, BSSID)
+            asm.jump("header read")
+    asm.jump("header read")
+    asm.label(control)
+    _emit_unless_in(asm, TRANSMITTER_AT, 10, without)
+    _need(asm, 16)
+    _emit_address(asm, 10, KEY, individual=True)
+    asm.jump("header read")
+    asm.label(extension)
+    _emit_unless_in(asm, TRANSMITTER_AT, 4, without)
+    _emit_address(asm, 4, KEY)
+    asm.jump("header read")
+    asm.label(without)
+    asm.load(R1, R10, KEY + 6, 2)
+    asm.alu("|=", R1, NAMELESS)
+    asm.store(R10, KEY, 0, 4)
+    asm.store(R10, KEY + 4, 0, 2)
+    asm.store(R10, KEY + 6, R1, 2)
+    asm.label("header read")
+
+
+def _emit_unless_in(asm: Asm, places: Mapping[int, int], place: int, otherwise: str) -> None:
+    """Go `otherwise` unless frames of kind R3 have something at `place`."""
+    asm.ld_imm64(R1, sum(1 << kind for kind, at in places.items() if at == place))
+    asm.alu(">>=", R1, R3)
+    asm.alu("&=", R1, 1)
+    asm.jump_if(R1, "==", 0, otherwise)
+
+
+def _emit_address(asm: Asm, at: int, place: int, *, individual: bool = False) -> None:
+    """Copy an address of the header to the stack; `individual`: without the group bit."""
+    asm.load(R0, R8, at, 4)
+    asm.load(R1, R8, at + 4, 2)
+    if individual:
+        asm.to_le(R0, 32)
+        asm.alu("&=", R0, ~1)
+        asm.to_le(R0, 32)
+    asm.store(R10, place, R0, 4)
+    asm.store(R10, place + 4, R1, 2)
