@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from meshlens.probes.snapshot import Count, Snapshot
     from meshlens.probes.traffic import InterfaceSession, interfaces
     from meshlens.probes.traffic_record import InterfaceTraffic, Traffic
+    from meshlens.wifi.transmitter_record import Transmitter
+    from meshlens.wifi.transmitters import transmitters
 
 __all__ = [
     "CapturedFrame",
@@ -37,6 +39,7 @@ __all__ = [
     "PinnedCounter",
     "Snapshot",
     "Traffic",
+    "Transmitter",
     "UsageError",
     "compile_list",
     "count",
@@ -49,6 +52,7 @@ __all__ = [
     "parse_list",
     "pin_names",
     "read_capture",
+    "transmitters",
 ]
 
 __version__ = "0.1.0"
@@ -67,6 +71,8 @@ _HOMES = {
     "meshlens.probes.snapshot": ("Count", "Snapshot"),
     "meshlens.probes.traffic": ("InterfaceSession", "interfaces"),
     "meshlens.probes.traffic_record": ("InterfaceTraffic", "Traffic"),
+    "meshlens.wifi.transmitter_record": ("Transmitter",),
+    "meshlens.wifi.transmitters": ("transmitters",),
 }
 
 

@@ -1,15 +1,14 @@
 """Radiotap: what a receiver says about a frame of 802.11, in front of it.
 
-The header begins with words of presence bits; behind them stand the fields of the bits that are set, in their
-order, each aligned to its own size. What each field looks like is said once, in FIELDS; decoding in Python and
-the loads of a generated program both follow from it.
+The header begins with words of presence bits; behind them stand the fields of the bits that are set, in
+their order, each aligned to its own size. What each field looks like is said once, in FIELDS; decoding in
+Python and the loads of a generated program both follow from it.
 
 Sources: radiotap.org, "Field Definitions" and "Radiotap"; include/net/ieee80211_radiotap.h and
 net/wireless/radiotap.c of Linux, whose sizes and alignments these are.
 """
 
 import struct
-from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import IntFlag
 from itertools import pairwise
@@ -23,6 +22,7 @@ __all__ = [
     "FIELD_OF",
     "FIXED_BYTES",
     "MAX_WORDS",
+    "RADIOTAP_BIT",
     "Antenna",
     "Radiotap",
     "RadiotapError",
@@ -30,7 +30,6 @@ __all__ = [
     "RxFlag",
     "Tap",
     "VendorNamespace",
-    "build_radiotap",
     "parse_radiotap",
 ]
 
@@ -80,7 +79,9 @@ FIELDS: Final = (
     _field(18, "xchannel", 4, "IHBB", "flags frequency channel max_power"),
     _field(19, "mcs", 1, "BBB", "known flags index"),
     _field(20, "ampdu", 4, "IHBB", "reference flags delimiter_crc reserved"),
-    _field(21, "vht", 2, "HBB4BBBH", "known flags bandwidth user0 user1 user2 user3 coding group partial_aid"),
+    _field(
+        21, "vht", 2, "HBB4BBBH", "known flags bandwidth user0 user1 user2 user3 coding group partial_aid"
+    ),
     _field(22, "timestamp", 8, "QHBB", "time accuracy unit_position flags"),
     _field(23, "he", 2, "6H", "data1 data2 data3 data4 data5 data6"),
     _field(24, "he_mu", 2, "HH4B4B", "flags1 flags2 a0 a1 a2 a3 b0 b1 b2 b3"),
@@ -97,9 +98,9 @@ FIXED_BYTES: Final = 8
 #: More presence words than any driver writes: one for each antenna. A header with more is refused.
 MAX_WORDS: Final = 16
 
-#: Bits that are no fields: fields as type, length, value follow; the next word is radiotap's again, or a
-#: vendor's; there is a next word.
-_TLVS, _RADIOTAP, _VENDOR, _MORE = 28, 29, 30, 31
+# Bits that are no fields: fields as type, length, value follow; the next word is radiotap's again, or a
+# vendor's; there is a next word.
+_TLVS, RADIOTAP_BIT, _VENDOR, _MORE = 28, 29, 30, 31
 EXTENDED: Final = 1 << _MORE
 _VENDOR_HEAD: Final = struct.Struct("<3sBH")
 
@@ -194,8 +195,8 @@ class Radiotap:
 def parse_radiotap(data: bytes) -> Radiotap:
     """The header that `data` begins with. Raises RadiotapError if it has none.
 
-    A header is refused if its version is not 0, if it is longer than `data`, or if its presence words (at most
-    MAX_WORDS) or the fields of the first one do not fit into it. What fields say is not judged.
+    A header is refused if its version is not 0, if it is longer than `data`, or if its presence words (at
+    most MAX_WORDS) or the fields of the first one do not fit into it. What fields say is not judged.
     """
     if len(data) < FIXED_BYTES:
         raise RadiotapError(f"radiotap needs {FIXED_BYTES} bytes, {len(data)} are left")
@@ -213,7 +214,7 @@ def parse_radiotap(data: bytes) -> Radiotap:
     for before, word in pairwise(words):
         if before >> _VENDOR & 1:
             vendors += reader.vendor()
-        elif before >> _RADIOTAP & 1:
+        elif before >> RADIOTAP_BIT & 1:
             spaces.append(reader.radiotap(word))
         elif not reader.in_vendors:  # bits 32 and above: nobody has given them a meaning
             break
@@ -283,28 +284,3 @@ def _antenna(fields: dict[str, int | tuple[int, ...]]) -> Antenna:
     assert not isinstance(signal, tuple)
     assert not isinstance(noise, tuple)
     return Antenna(antenna, signal, noise)
-
-
-def build_radiotap(antennas: Sequence[Antenna] = (), **fields: int | tuple[int, ...]) -> bytes:
-    """A header with these fields, and a namespace more for each antenna.
-
-    Raises ValueError for a field that FIELDS does not name.
-    """
-    spaces: list[dict[str, int | tuple[int, ...]]] = [fields]
-    for each in antennas:
-        spaces.append({name: value for name, value in each._asdict().items() if value is not None})
-    words, body = [], bytearray(4 + 4 * len(spaces))
-    for number, space in enumerate(spaces, 1):
-        unknown = space.keys() - FIELD_OF.keys()
-        if unknown:
-            raise ValueError(f"radiotap has no field {', '.join(sorted(unknown))}")
-        last = number == len(spaces)
-        words.append(sum(1 << FIELD_OF[name].bit for name in space) | (0 if last else EXTENDED | 1 << _RADIOTAP))
-        for each in FIELDS:
-            if each.name in space:
-                value = space[each.name]
-                body += bytes(-len(body) % each.alignment)
-                body += struct.pack(each.format, *(value if isinstance(value, tuple) else (value,)))
-    _BEGIN.pack_into(body, 0, 0, len(body))
-    struct.pack_into(f"<{len(words)}I", body, 4, *words)
-    return bytes(body)

@@ -1,11 +1,11 @@
-"""What is taken of a frame on the air: the plain-Python definition that the program (`monitor_program`) follows."""
+"""What is taken of a frame on the air: the plain-Python definition that `monitor_program` follows."""
 
 from typing import Final, NamedTuple
 
 from meshlens.errors import UsageError
 from meshlens.packet.ieee80211 import FCS_BYTES, Dot11Error, kind_number, parse_dot11
-from meshlens.packet.radiotap import RadiotapError, parse_radiotap
-from meshlens.wifi.monitor_rate import UNKNOWN, rate_bytes
+from meshlens.packet.radiotap import Radiotap, RadiotapError, parse_radiotap
+from meshlens.wifi.monitor_rate import rate_bytes
 
 __all__ = ["IEEE80211", "IEEE80211_RADIOTAP", "MAX_RADIOTAP_BYTES", "Heard", "Unreadable", "hear"]
 
@@ -14,6 +14,7 @@ IEEE80211: Final = 105
 IEEE80211_RADIOTAP: Final = 127
 #: A header that is longer is refused; those of drivers take less than a tenth of this.
 MAX_RADIOTAP_BYTES: Final = 1024
+_NOTHING_TOLD: Final = Radiotap(0, {})
 
 
 class Unreadable(Exception):
@@ -34,11 +35,11 @@ class Heard(NamedTuple):
     size: int
     damaged: bool
     bssid: bytes | None
-    rate: bytes = UNKNOWN
-    frequency: int | None = None
-    signal: int | None = None
-    noise: int | None = None
-    ampdu: int | None = None
+    rate: bytes
+    frequency: int | None
+    signal: int | None
+    noise: int | None
+    ampdu: int | None
 
 
 def hear(data: bytes, wire_length: int, link_type: int) -> Heard:
@@ -47,23 +48,27 @@ def hear(data: bytes, wire_length: int, link_type: int) -> Heard:
     Raises Unreadable, or UsageError for a link type that is not 802.11.
     """
     if link_type not in (IEEE80211, IEEE80211_RADIOTAP):
-        raise UsageError(f"link type {link_type} is not 802.11 ({IEEE80211}, or {IEEE80211_RADIOTAP} with radiotap)")
+        raise UsageError(
+            f"link type {link_type} is not 802.11 ({IEEE80211}, or {IEEE80211_RADIOTAP} with radiotap)"
+        )
     try:
-        if link_type == IEEE80211:
-            header = parse_dot11(data)
-            size, damaged, radio = wire_length + FCS_BYTES, False, ()
-        else:
-            tap = parse_radiotap(data)
-            if tap.length > MAX_RADIOTAP_BYTES:
-                raise Unreadable
-            header = parse_dot11(data, tap.length)
-            size, damaged = wire_length - tap.length + (0 if tap.fcs_at_end else FCS_BYTES), tap.damaged
-            ampdu = tap.numbers("ampdu")
-            radio = (
-                rate_bytes(tap), tap.frequency, tap.number("signal"), tap.number("noise"),
-                ampdu["reference"] if ampdu else None,
-            )  # fmt: skip
+        tap = parse_radiotap(data) if link_type == IEEE80211_RADIOTAP else _NOTHING_TOLD
+        if tap.length > MAX_RADIOTAP_BYTES:
+            raise Unreadable
+        header = parse_dot11(data, tap.length)
     except (RadiotapError, Dot11Error):
         raise Unreadable from None
-    kind = kind_number(header.type, header.subtype)
-    return Heard(header.transmitter, kind, header.retry, size, damaged, header.bssid, *radio)
+    ampdu = tap.numbers("ampdu")
+    return Heard(
+        header.transmitter,
+        kind_number(header.type, header.subtype),
+        header.retry,
+        wire_length - tap.length + (0 if tap.fcs_at_end else FCS_BYTES),
+        tap.damaged,
+        header.bssid,
+        rate_bytes(tap),
+        tap.frequency,
+        tap.number("signal"),
+        tap.number("noise"),
+        ampdu["reference"] if ampdu else None,
+    )

@@ -139,7 +139,8 @@ class Entry:
         pairs = enumerate(zip(counts[: 2 * _KIND_COUNT : 2], counts[1 : 2 * _KIND_COUNT : 2], strict=True))
         kinds = {kind: pair for kind, pair in pairs if pair[0]}
         signals = {step: frames for step, frames in enumerate(counts[2 * _KIND_COUNT :]) if frames}
-        return cls(*_STATE.unpack_from(value), kinds, signals)
+        state = dict(zip(_FIELDS, _STATE.unpack_from(value), strict=True))
+        return cls(**state, kinds=kinds, signals=signals)
 
     def pack(self) -> bytes:
         """As the value of the map."""

@@ -11,7 +11,14 @@ from typing import Final
 
 from meshlens.ebpf import R0, R1, R2, R3, R4, R5, R6, R7, R8, R9, R10, Asm, Helper, Reg
 from meshlens.ebpf.contexts import Skb
-from meshlens.packet.ieee80211 import BSSID_AT, BYTES_OF_TYPE, FCS_BYTES, TRANSMITTER_AT, FrameType, HeaderFlag
+from meshlens.packet.ieee80211 import (
+    BSSID_AT,
+    BYTES_OF_TYPE,
+    FCS_BYTES,
+    TRANSMITTER_AT,
+    FrameType,
+    HeaderFlag,
+)
 from meshlens.packet.radiotap import EXTENDED, FIELDS, FIXED_BYTES, MAX_WORDS, RadiotapField, RxFlag, Tap
 from meshlens.wifi.monitor_frame import MAX_RADIOTAP_BYTES
 from meshlens.wifi.monitor_layout import BIAS_DB, NAMELESS
@@ -31,10 +38,28 @@ from meshlens.wifi.monitor_rate import (
     VHT_KNOWN_GUARD,
 )
 
-__all__ = ["AMPDU", "BSSID", "DAMAGED", "FIELD_IN", "FREQUENCY", "KEY", "KIND", "NOISE", "PRESENT", "RATE", "SIGNAL", "SIZE", "emit_bare", "emit_dot11", "emit_linear", "emit_radiotap"]
+__all__ = [
+    "AMPDU",
+    "BSSID",
+    "DAMAGED",
+    "FIELD_IN",
+    "FREQUENCY",
+    "KEY",
+    "KIND",
+    "NOISE",
+    "PRESENT",
+    "RATE",
+    "SIGNAL",
+    "SIZE",
+    "emit_bare",
+    "emit_dot11",
+    "emit_linear",
+    "emit_radiotap",
+]
 
-# What is found, on the stack: the key of a rate, which begins with that of its transmitter; then 8 bytes each.
-# Signal, noise, A-MPDU and frequency count if their bit of PRESENT is set. Filters leave the key alone.
+# What is found, on the stack: the key of a rate, which begins with that of its transmitter; then 8 bytes a
+# number. Signal, noise, A-MPDU and frequency count if their bit of PRESENT is set. Filters leave the key
+# alone.
 KEY: Final = -40  # transmitter 6, CPU 2
 RATE: Final = KEY + 8  # 4
 SIGNAL, NOISE, AMPDU, FREQUENCY = -48, -56, -64, -72
@@ -328,7 +353,8 @@ def _emit_rate(asm: Asm, field: int, more: Reg | None = None) -> None:
 def emit_dot11(asm: Asm) -> None:
     """Read the 802.11 header, R4 bytes behind R8; goes to `unreadable`, and to `header read`.
 
-    The transmitter goes to KEY, whose CPU is there already; BSSID and KIND to the stack; R9 = the second byte.
+    The transmitter goes to KEY, where the CPU is already, BSSID and KIND to their places; R9 = the second
+    byte.
     """
     control, extension, without = (asm.new_label() for _ in range(3))
     asm.alu("+=", R8, R4)

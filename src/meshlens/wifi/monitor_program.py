@@ -20,7 +20,6 @@ from meshlens.ebpf import (
     R4,
     R6,
     R7,
-    R8,
     R9,
     R10,
     Asm,

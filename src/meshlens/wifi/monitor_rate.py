@@ -73,7 +73,9 @@ def rate_of(four: bytes) -> Rate | None:
         case 1:
             return Rate("legacy", index / 2)
         case 2:
-            return Rate("ht", None, index, index // 8 + 1, 40 if shape & 3 == 1 else 20, None, _guard(shape & 4))
+            return Rate(
+                "ht", None, index, index // 8 + 1, 40 if shape & 3 == 1 else 20, None, _guard(shape & 4)
+            )
         case 3:
             width = shape & 0x1F
             if not index & 0xF or width >= len(_VHT_WIDTHS):

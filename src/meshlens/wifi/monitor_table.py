@@ -1,6 +1,6 @@
-"""Frames added up by transmitter, in Python: what the program does in its maps, and entries of several CPUs joined.
+"""Frames added up by transmitter, in Python; entries of several CPUs joined.
 
-This is the definition of the sums, and serves capture files.
+This is the definition of what the program does in its maps, and serves capture files.
 """
 
 from collections.abc import Iterable

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Final, Literal
 
-__all__ = ["LEGACY_MBPS", "Phy", "Rate", "all_rates"]
+__all__ = ["LEGACY_MBPS", "Phy", "Rate"]
 
 #: Without MCS (802.11b, a, g); with one: 802.11n, ac, ax.
 Phy = Literal["legacy", "ht", "vht", "he"]
@@ -89,17 +89,3 @@ class Rate:
         if self.guard_ns != 800:
             words.append("short" if self.guard_ns == 400 else f"{self.guard_ns / 1000:g} us")
         return " ".join([*words, "dcm"] if self.dcm else words)
-
-
-def all_rates() -> list[Rate]:
-    """Every rate that the formula knows: legacy, HT, VHT and HE over whole channels."""
-    rates = [Rate("legacy", mbps) for mbps in LEGACY_MBPS]
-    guards: dict[Phy, tuple[int, ...]] = {"ht": (800, 400), "vht": (800, 400), "he": (800, 1600, 3200)}
-    for phy, widths in _TONES.items():
-        numbers = range(_HT_EQUAL + 1) if phy == "ht" else range(_HIGHEST_MCS[phy] + 1)
-        for width in widths:
-            for guard_ns in guards[phy]:
-                for mcs in numbers:
-                    for streams in (mcs // 8 + 1,) if phy == "ht" else range(1, 9):
-                        rates.append(Rate(phy, None, mcs, streams, width, None, guard_ns))
-    return rates
