@@ -143,8 +143,8 @@ class Dot11:
 
     @property
     def retry(self) -> bool:
-        """Whether it was sent before."""
-        return HeaderFlag.RETRY in self.flags
+        """Whether it was sent before. Frames of the extension type do not tell."""
+        return HeaderFlag.RETRY in self.flags and self.type != FrameType.EXTENSION
 
     @property
     def protected(self) -> bool:

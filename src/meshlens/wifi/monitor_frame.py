@@ -7,7 +7,7 @@ from meshlens.packet.ieee80211 import FCS_BYTES, Dot11Error, kind_number, parse_
 from meshlens.packet.radiotap import Radiotap, RadiotapError, parse_radiotap
 from meshlens.wifi.monitor_rate import rate_bytes
 
-__all__ = ["IEEE80211", "IEEE80211_RADIOTAP", "MAX_RADIOTAP_BYTES", "Heard", "Unreadable", "hear"]
+__all__ = ["IEEE80211", "IEEE80211_RADIOTAP", "MAX_RADIOTAP_BYTES", "Garbled", "Heard", "Unreadable", "hear"]
 
 #: Link types (LINKTYPE_ and DLT_ are the same here): 802.11; 802.11 behind radiotap.
 IEEE80211: Final = 105
@@ -19,6 +19,10 @@ _NOTHING_TOLD: Final = Radiotap(0, {})
 
 class Unreadable(Exception):
     """The frame has no radiotap or no 802.11 header, or ends within it."""
+
+
+class Garbled(Unreadable):
+    """The frame has no 802.11 header, and no wonder: it is damaged."""
 
 
 class Heard(NamedTuple):
@@ -45,7 +49,7 @@ class Heard(NamedTuple):
 def hear(data: bytes, wire_length: int, link_type: int) -> Heard:
     """What the program takes of a frame of `wire_length` bytes, of which `data` was captured.
 
-    Raises Unreadable, or UsageError for a link type that is not 802.11.
+    Raises Unreadable, Garbled, or UsageError for a link type that is not 802.11.
     """
     if link_type not in (IEEE80211, IEEE80211_RADIOTAP):
         raise UsageError(
@@ -53,11 +57,14 @@ def hear(data: bytes, wire_length: int, link_type: int) -> Heard:
         )
     try:
         tap = parse_radiotap(data) if link_type == IEEE80211_RADIOTAP else _NOTHING_TOLD
-        if tap.length > MAX_RADIOTAP_BYTES:
-            raise Unreadable
-        header = parse_dot11(data, tap.length)
-    except (RadiotapError, Dot11Error):
+    except RadiotapError:
         raise Unreadable from None
+    if tap.length > MAX_RADIOTAP_BYTES:
+        raise Unreadable
+    try:
+        header = parse_dot11(data, tap.length)
+    except Dot11Error:
+        raise (Garbled if tap.damaged else Unreadable) from None
     ampdu = tap.numbers("ampdu")
     return Heard(
         header.transmitter,

@@ -44,8 +44,9 @@ RATES: Final = "rates"
 TALLY: Final = "tally"
 BLANK: Final = "blank"
 
-#: What becomes of a frame: it is counted at its transmitter; it is damaged, and names none that is known; its
-#: headers cannot be read; there is no room for its transmitter. Besides: there is no room for its rate.
+#: What becomes of a frame: it is counted at its transmitter; it is damaged, and names none that is known; it
+#: is whole, but its headers cannot be read; there is no room for its transmitter. Besides: there is no room
+#: for its rate.
 OUTCOMES: Final = ("counted", "damaged", "unreadable", "transmitters_full", "rates_full")
 OUTCOME_BYTES: Final = 64
 

@@ -104,13 +104,13 @@ def emit_bare(asm: Asm) -> None:
 
 
 def emit_radiotap(asm: Asm) -> None:
-    """What radiotap tells, onto the stack; R4 = its length, checked. Goes to `unreadable`.
+    """What radiotap tells, onto the stack; R4 = its length. Goes to `unreadable`.
 
     R9 are the presence bits, R5 is how far the fields have been read, R8 + R5 where they go on.
     """
     words, fields = asm.new_label(), asm.new_label()
     _emit_nothing_told(asm)
-    _need(asm, FIXED_BYTES)
+    _need(asm, FIXED_BYTES, "unreadable")
     asm.load(R0, R8, 0, 1)
     asm.jump_if(R0, "!=", 0, "unreadable")
     asm.load(R4, R8, 2, 2)
@@ -164,11 +164,11 @@ def _emit_size(asm: Asm) -> None:
     asm.store(R10, SIZE, R0, 8)
 
 
-def _need(asm: Asm, size: int) -> None:
-    """Go to `unreadable` unless there are `size` bytes at R8."""
+def _need(asm: Asm, size: int, otherwise: str) -> None:
+    """Go `otherwise` unless there are `size` bytes at R8."""
     asm.mov(R1, R8)
     asm.alu("+=", R1, size)
-    asm.jump_if(R1, ">", R7, "unreadable")
+    asm.jump_if(R1, ">", R7, otherwise)
 
 
 def _emit_forget(asm: Asm) -> None:
@@ -351,17 +351,18 @@ def _emit_rate(asm: Asm, field: int, more: Reg | None = None) -> None:
 
 
 def emit_dot11(asm: Asm) -> None:
-    """Read the 802.11 header, R4 bytes behind R8; goes to `unreadable`, and to `header read`.
+    """Read the 802.11 header, R4 bytes behind R8; go to `header read`.
 
     The transmitter goes to KEY, where the CPU is already, BSSID and KIND to their places; R9 = the second
     byte.
     """
     control, extension, without = (asm.new_label() for _ in range(3))
     asm.alu("+=", R8, R4)
-    _need(asm, BYTES_OF_TYPE[FrameType.CONTROL])
+    asm.jump_if(R8, ">", R7, "unreadable")
+    _need(asm, BYTES_OF_TYPE[FrameType.CONTROL], "no header")
     asm.load(R3, R8, 0, 1)
     asm.load(R9, R8, 1, 1)
-    asm.jump_if(R3, "&", 3, "unreadable")  # the version
+    asm.jump_if(R3, "&", 3, "no header")  # the version
     asm.alu(">>=", R3, 2)
     asm.store(R10, KIND, R3, 8)
     asm.store(R10, BSSID, 0, 8)
@@ -369,7 +370,7 @@ def emit_dot11(asm: Asm) -> None:
     asm.alu("&=", R2, 3)
     asm.jump_if(R2, "==", FrameType.CONTROL, control)
     asm.jump_if(R2, "==", FrameType.EXTENSION, extension)
-    _need(asm, BYTES_OF_TYPE[FrameType.DATA])
+    _need(asm, BYTES_OF_TYPE[FrameType.DATA], "no header")
     _emit_address(asm, 10, KEY)
     with asm.if_(R2, "==", FrameType.DATA):
         asm.mov(R2, R9)
@@ -381,10 +382,11 @@ def emit_dot11(asm: Asm) -> None:
     asm.jump("header read")
     asm.label(control)
     _emit_unless_in(asm, TRANSMITTER_AT, 10, without)
-    _need(asm, 16)
+    _need(asm, 16, "no header")
     _emit_address(asm, 10, KEY, individual=True)
     asm.jump("header read")
     asm.label(extension)
+    asm.mov(R9, 0)  # their second byte has other flags
     _emit_unless_in(asm, TRANSMITTER_AT, 4, without)
     _emit_address(asm, 4, KEY)
     asm.jump("header read")

@@ -6,7 +6,7 @@ This is the definition of what the program does in its maps, and serves capture 
 from collections.abc import Iterable
 from typing import Final
 
-from meshlens.wifi.monitor_frame import Heard, Unreadable, hear
+from meshlens.wifi.monitor_frame import Garbled, Heard, Unreadable, hear
 from meshlens.wifi.monitor_layout import BIAS_DB, OUTCOMES, SIGNAL_STEP_DB, Entry, RateCount, RateKey
 from meshlens.wifi.monitor_rate import UNKNOWN
 
@@ -30,6 +30,9 @@ class MonitorTable:
         """Add a frame of a capture. Raises UsageError for a link type that is not 802.11."""
         try:
             heard = hear(data, wire_length, link_type)
+        except Garbled:
+            self.outcomes["damaged"] += 1
+            return
         except Unreadable:
             self.outcomes["unreadable"] += 1
             return
