@@ -206,14 +206,21 @@ class _MonitorProgram:
             self.ampdu()
         with self.told(FREQUENCY):
             self.put("frequency", R1)
+        self.bssid()
+
+    def bssid(self) -> None:
+        """Keep the BSSID, if there is one: not that of no BSS (zeros), nor that of any (a group address)."""
+        asm, none, place = self.asm, self.asm.new_label(), at("bssid").offset
         asm.load(R1, R10, BSSID, 4)
         asm.load(R2, R10, BSSID + 4, 2)
+        asm.load(R3, R10, BSSID, 1)
+        asm.jump_if(R3, "&", 1, none)
         asm.mov(R3, R1)
         asm.alu("|=", R3, R2)
-        with asm.if_(R3, "!=", 0):
-            bssid = at("bssid").offset
-            asm.store(R7, bssid, R1, 4)
-            asm.store(R7, bssid + 4, R2, 2)
+        asm.jump_if(R3, "==", 0, none)
+        asm.store(R7, place, R1, 4)
+        asm.store(R7, place + 4, R2, 2)
+        asm.label(none)
 
     @contextmanager
     def told(self, place: int) -> Iterator[None]:

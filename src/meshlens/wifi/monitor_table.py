@@ -12,8 +12,6 @@ from meshlens.wifi.monitor_rate import UNKNOWN
 
 __all__ = ["MonitorTable", "join", "join_rates"]
 
-_NO_BSSID: Final = bytes(6)
-
 
 class MonitorTable:
     """Entries by transmitter (None: frames that name none), and what was sent at each rate.
@@ -75,7 +73,7 @@ def _add(entry: Entry, heard: Heard, time_ns: int) -> None:
         entry.ampdu_reference = heard.ampdu
     if heard.frequency is not None:
         entry.frequency = heard.frequency
-    if heard.bssid not in (None, _NO_BSSID):
+    if heard.bssid and any(heard.bssid) and not heard.bssid[0] & 1:  # not that of no BSS, or of any
         entry.bssid = heard.bssid
 
 

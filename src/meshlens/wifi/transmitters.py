@@ -107,6 +107,12 @@ class LiveTransmitters(Session):
         return [each for name, (entries, rates) in heard.items() for each in _records(name, entries, rates)]
 
     @property
+    def listening(self) -> list[str]:
+        """The names of the interfaces that are listened to now."""
+        with self._lock:
+            return [interface.name for interface, _ in self._meters]
+
+    @property
     def missed(self) -> dict[str, int]:
         """Frames that are in no transmitter's numbers, by reason; `rates_full`: in all but those of rates."""
         return _chosen(self.outcomes)
