@@ -47,6 +47,7 @@ EFFECTS = {
     "map: mmap-able array": NOTHING_COUNTED,
     "map: per-CPU array": NOTHING_COUNTED,
     "attach: TCX": Effect("count: attaches by clsact, which a killed process leaves behind"),
+    "attach: fentry and fexit": Effect("capture --at exit: does not work"),
     "test run": Effect("count --read: uses the interpreter, which is slower"),
     "run statistics": Effect("status --stats: cannot measure"),
     "pins (bpffs)": Effect("read, detach: find nothing until count --pin, which mounts one"),
