@@ -24,6 +24,9 @@ Who is heard on a monitor interface, until Ctrl-C:
 The retries of one BSS, every 10 seconds for an hour, as JSON lines:
   meshlens wifi -i mon0 --json --interval 10 --duration 3600 'wlan addr3 02:00:00:00:00:01'
 
+Everybody on the three usual channels of 2.4 GHz, one after the other:
+  meshlens wifi -i mon0 --hop 1,6,11
+
 Who looks for networks, in a capture file:
   meshlens wifi --read monday.pcap wlan type mgt subtype probe-req
 """
@@ -36,6 +39,7 @@ LIVE_ONLY = {
     "duration_s": "--duration",
     "idle_s": "--idle",
     "max_transmitters": "--max-transmitters",
+    "hop": "--hop",
 }
 #: Lines of the terminal that the rows of the table leave: heading, foot, and the cursor's.
 _FRAME_LINES = 3
@@ -52,6 +56,9 @@ _FRAME_LINES = 3
         "times.")  # fmt: skip
 @option("--duration", "duration_s", type=click.FloatRange(min=0), metavar="SECONDS", section="Source",
         help="End after so many seconds. Default: at Ctrl-C or SIGTERM.")  # fmt: skip
+@option("--hop", metavar="CHANNELS", section="Source",
+        help="Listen on these channels in turn, a quarter of a second each; one stays. Numbers with commas "
+        "between, or MHz.")  # fmt: skip
 @option("--idle", "idle_s", type=click.FloatRange(min=0), default=0, metavar="SECONDS", section="Source",
         help="Forget transmitters not heard for so long (default: 0, never).")  # fmt: skip
 @option("--max-transmitters", type=click.IntRange(min=1), default=4096, metavar="N", section="Source",
@@ -68,6 +75,7 @@ def command(
     interfaces: tuple[str, ...],
     files: tuple[str, ...],
     duration_s: float | None,
+    hop: str | None,
     idle_s: float,
     max_transmitters: int,
     interval_s: float,
@@ -90,7 +98,7 @@ def command(
         _show_files(transmitters(read=files, filter=expression), as_json=as_json)
         return
     session = transmitters(interfaces, filter=expression, max_transmitters=max_transmitters, idle_s=idle_s)
-    with session:
+    with session, _hopping(session, hop):
         if not session.listening:
             click.echo("meshlens: no monitor interface to listen on yet; waiting for one", err=True)
         try:
@@ -98,6 +106,24 @@ def command(
                 _show_regularly(session, show, interval_s, duration_s)
         finally:
             _print(session, as_json=as_json)
+
+
+@contextmanager
+def _hopping(session: LiveTransmitters, channels: str | None) -> Iterator[None]:
+    """Within it the interfaces go from channel to channel."""
+    if channels is None:
+        yield
+        return
+    from meshlens.wifi.hopping import Hopper
+
+    try:
+        numbers = [int(channel) for channel in channels.split(",")]
+    except ValueError:
+        raise UsageError(f"--hop {channels}: channel numbers with commas between, as in 1,6,11") from None
+    with Hopper(session.listening, numbers) as hopper:
+        yield
+    if hopper.error:
+        raise hopper.error
 
 
 def _show_regularly(

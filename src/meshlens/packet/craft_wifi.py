@@ -12,7 +12,7 @@ __all__ = ["dot11", "element", "radiotap"]
 _NOBODY = "00:00:00:00:00:00"
 
 
-def radiotap(antennas: Sequence[Antenna] = (), **fields: int | tuple[int, ...]) -> bytes:
+def radiotap(antennas: Sequence[Antenna] = (), /, **fields: int | tuple[int, ...]) -> bytes:
     """A header with these fields (see radiotap.FIELDS), and a namespace more for each antenna.
 
     Raises ValueError for a field that there is not.

@@ -103,8 +103,8 @@ def _set_frequency(nl80211: Any, name: str, channel: int, mhz: int) -> None:
         if error.code == 1:  # EPERM
             raise PermissionDenied("cannot change channels: run as root, or with CAP_NET_ADMIN") from None
         raise MeshlensError(
-            f"{name} cannot listen on channel {channel} ({mhz} MHz): {error.args[-1]}; its radio may not have "
-            f"it, or another interface of the radio needs its own"
+            f"{name} cannot listen on channel {channel} ({mhz} MHz): {error.args[-1]}; its radio may not "
+            f"have it, or another interface of the radio needs its own"
         ) from None
 
 
@@ -115,4 +115,6 @@ def _nl80211() -> Any:
     try:
         return IW()
     except (NetlinkError, OSError):
-        raise NotSupported("cannot change channels: this kernel has no nl80211 (no wireless driver)") from None
+        raise NotSupported(
+            "cannot change channels: this kernel has no nl80211 (no wireless driver)"
+        ) from None

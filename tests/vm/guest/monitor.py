@@ -1,4 +1,4 @@
-"""What a monitor interface of mac80211 hears of frames that another radio sends; a packet socket hears it too."""
+"""What a monitor interface of mac80211 hears of another radio; a packet socket beside it hears the same."""
 
 import socket
 import time
