@@ -22,14 +22,14 @@ def transmitter_table(
     rows: int | None = None,
     width: int = _WIDTH,
 ) -> str:
-    """A line each, at most `rows`, then what became of all frames; lines are cut at `width`.
+    """A line each, at most `rows`, then the sums of all and what was missed; lines are cut at `width`.
 
     "BSS" is "AP" for an access point; the signal is the mean in dBm, behind it the ratio to the noise where
     that is told; the rate is the mean over the frames. The busiest come first, whichever interface they are
     of.
     """
     shown = sorted(transmitters, key=lambda each: -each.frames)[:rows]
-    lines = [_HEADING, *map(_line, shown), _foot(len(shown), len(transmitters), outcomes)]
+    lines = [_HEADING, *map(_line, shown), _foot(len(shown), transmitters, outcomes)]
     return "".join(f"{line[:width].rstrip()}\n" for line in lines)
 
 
@@ -55,11 +55,17 @@ def _number(value: float | None, digits: int = 0) -> str:
     return "-" if value is None else f"{value:.{digits}f}"
 
 
-def _foot(shown: int, number: int, outcomes: Mapping[str, int]) -> str:
-    rest = {reason: frames for reason, frames in outcomes.items() if frames and reason != "counted"}
-    detail = ", ".join(f"{reason.replace('_', ' ')} {frames}" for reason, frames in rest.items())
-    which = f"{number} transmitters" if shown == number else f"{shown} of {number} transmitters"
-    return f"{which} · {outcomes['counted']} frames · {detail or 'missed 0'}"
+def _foot(shown: int, transmitters: Sequence[Transmitter], outcomes: Mapping[str, int]) -> str:
+    number = len(transmitters)
+    which = f"{number}" if shown == number else f"{shown} of {number}"
+    frames = sum(each.frames for each in transmitters)
+    damaged = sum(each.damaged for each in transmitters) + outcomes["damaged"]
+    missed = {
+        reason: lost for reason, lost in outcomes.items() if lost and reason not in ("counted", "damaged")
+    }
+    detail = ", ".join(f"{reason.replace('_', ' ')} {lost}" for reason, lost in missed.items())
+    why = f" ({detail})" if detail else ""
+    return f"{which} transmitters · {frames} frames · {damaged} damaged · missed {sum(missed.values())}{why}"
 
 
 def transmitter_json(each: Transmitter, time_ns: int) -> str:
