@@ -5,32 +5,24 @@ program in the kernel adds up is what the definition in Python does, also of dam
 import shutil
 import subprocess
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from functools import cache
+from itertools import product
 from pathlib import Path
 
 import pytest
 
-from meshlens.ebpf import Program, Skb, pack_context
+from meshlens.ebpf import Program
 from meshlens.packet.capture import CapturedFrame, CaptureError, read_capture, write_pcap
+from meshlens.packet.craft_wifi import dot11, radiotap
 from meshlens.packet.elements import elements_of
 from meshlens.packet.ieee80211 import KINDS, parse_dot11
 from meshlens.packet.radiotap import parse_radiotap
 from meshlens.wifi.monitor_frame import Garbled, Heard, Unreadable, hear
-from meshlens.wifi.monitor_layout import (
-    RATES,
-    TALLY,
-    TRANSMITTERS,
-    Entry,
-    RateKey,
-    read_tally,
-    unpack_key,
-    unpack_rate,
-)
-from meshlens.wifi.monitor_program import monitor_program
 from meshlens.wifi.monitor_rate import rate_of
-from meshlens.wifi.monitor_table import MonitorTable, join, join_rates
+from meshlens.wifi.rates import LEGACY_MBPS, Rate
 from tests.data import captures, needs_data
+from tests.monitor import compare, is_testable, loaded
 from tests.oracle.corpus import Sample, damaged
 
 pytestmark = needs_data
@@ -44,10 +36,6 @@ SOURCES = [
     ("tcpdump_tests", 127),
     ("wifi_taxonomy", 127),
 ]
-#: What BPF_PROG_TEST_RUN takes: a frame in one page, that does not seem to be IP and too short for it.
-TESTABLE_BYTES = range(14, 3800)
-IP = (b"\x08\x00", b"\x86\xdd")
-
 FIELDS = (
     "frame.len", "frame.protocols", "radiotap.length", "radiotap.flags.fcs", "radiotap.flags.badfcs",
     "radiotap.dbm_antsignal", "radiotap.dbm_antnoise", "radiotap.channel.freq", "radiotap.ampdu.reference",
@@ -55,6 +43,7 @@ FIELDS = (
     "wlan.ra", "wlan.ta", "wlan.sa", "wlan.da", "wlan.bssid", "wlan.seq", "wlan.frag", "wlan.tag.number",
 )  # fmt: skip
 RSN = "48"
+DATA = dot11("data", "02:00:00:00:00:01", "02:00:00:00:00:02")
 Row = dict[str, str]
 
 
@@ -198,18 +187,48 @@ def test_addresses_sequence_numbers_and_elements_are_what_tshark_reads(
     assert len(dissected) < 100 or compared["elements"] > 10
 
 
+def every_rate() -> Iterator[tuple[str, dict[str, int | tuple[int, ...]]]]:
+    """Each rate of each PHY with the field of radiotap that tells it."""
+    for mbps in LEGACY_MBPS:
+        yield str(Rate("legacy", mbps)), {"rate": round(2 * mbps)}
+    for width, guard in product((0, 1), (0, 4)):
+        for mcs in range(32):
+            rate = Rate("ht", None, mcs, mcs // 8 + 1, 20 << width, None, 400 if guard else 800)
+            yield str(rate), {"mcs": (7, width | guard, mcs)}
+    for (code, width), guard, mcs, streams in product(
+        {0: 20, 1: 40, 4: 80, 11: 160}.items(), (0, 4), range(10), range(1, 9)
+    ):
+        rate = Rate("vht", None, mcs, streams, width, None, 400 if guard else 800)
+        yield str(rate), {"vht": (0x44, guard, code, mcs << 4 | streams, 0, 0, 0, 0, 0, 0)}
+    for code, guard, mcs, streams in product(range(4), range(3), range(12), range(1, 9)):
+        rate = Rate("he", None, mcs, streams, 20 << code, None, 800 << guard)
+        yield str(rate), {"he": (0x4020, 2, mcs << 8, 0, guard << 4 | code, streams)}
+
+
+@pytest.mark.skipif(shutil.which("tshark") is None, reason="no tshark")
+def test_every_rate_is_worth_what_tshark_says(tmp_path: Path) -> None:
+    given = dict(every_rate())
+    air = [radiotap(**fields) + DATA for fields in given.values()]
+    write_pcap(tmp_path / "rates.pcap", air, 127)
+    compared = Counter[bool]()
+    for (name, data), row in zip(zip(given, air, strict=True), tshark(tmp_path / "rates.pcap"), strict=True):
+        rate = rate_of(hear(data, len(data), 127).rate)
+        assert rate
+        assert str(rate) == name
+        theirs = row["wlan_radio.data_rate"]
+        compared[bool(theirs)] += 1
+        if theirs:  # it leaves out combinations of VHT that the standard excludes
+            assert rate.mbps == pytest.approx(float(theirs), abs=0.051), name
+    assert compared[True] > 1_900
+    assert compared[False] < 30
+
+
 # The kernel against the definition.
 
 
 @pytest.fixture(scope="module")
 def programs() -> dict[int, Program]:
-    return {
-        link_type: monitor_program(8192, link_type=link_type, clock="skb").load() for link_type in (105, 127)
-    }
-
-
-def is_testable(data: bytes) -> bool:
-    return len(data) in TESTABLE_BYTES and data[12:14] not in IP
+    return {link_type: loaded(link_type) for link_type in (105, 127)}
 
 
 @pytest.mark.kernel
@@ -231,24 +250,3 @@ def test_damaged_frames_are_judged_the_same_by_both(
     readable = [each.data for each in some if is_testable(each.data)]
     outcomes = compare(programs[link_type], link_type, [(data, 1 + at) for at, data in enumerate(readable)])
     assert outcomes["unreadable"] or len(whole) < 10
-
-
-def compare(program: Program, link_type: int, given: Sequence[tuple[bytes, int]]) -> dict[str, int]:
-    """Give frames with their times to both; returns what became of them."""
-    table = MonitorTable()
-    for data, time_ns in given:
-        table.add(data, len(data), link_type, time_ns)
-        program.test_run(data, ctx=pack_context(Skb, tstamp=time_ns))
-    transmitters, rates = program.maps[TRANSMITTERS], program.maps[RATES]
-    entries = join((unpack_key(key), Entry.unpack(value)) for key, value in transmitters.items())
-    used = join_rates((RateKey.unpack(key), unpack_rate(value)) for key, value in rates.items())
-    with program.maps[TALLY].mmap() as tally:
-        outcomes = read_tally(tally)
-        tally[:] = bytes(len(tally))
-    for each in (transmitters, rates):
-        for key in list(each.keys()):
-            each.delete(key)
-    assert outcomes == table.outcomes
-    assert entries == table.entries
-    assert used == table.rates
-    return outcomes
