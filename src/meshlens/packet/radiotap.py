@@ -8,6 +8,7 @@ Sources: radiotap.org, "Field Definitions" and "Radiotap"; include/net/ieee80211
 net/wireless/radiotap.c of Linux, whose sizes and alignments these are.
 """
 
+import re
 import struct
 from dataclasses import dataclass
 from enum import IntFlag
@@ -50,6 +51,11 @@ class RadiotapField(NamedTuple):
     @property
     def size(self) -> int:
         return struct.calcsize(self.format)
+
+    def at(self, part: str) -> int:
+        """Where a part stands in the field, in bytes."""
+        letters = re.sub(r"(\d+)(\w)", lambda found: found[2] * int(found[1]), self.format)
+        return struct.calcsize(letters[: 1 + self.parts.index(part)])
 
 
 def _field(bit: int, name: str, alignment: int, letters: str, parts: str = "") -> RadiotapField:

@@ -4,12 +4,12 @@ It goes along radiotap's presence bits by the table that the decoder has, and re
 Headers are read in the linear part of the skb; where they may go on beyond it, that is made longer first.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from itertools import groupby
 from typing import Final
 
-from meshlens.ebpf import R0, R1, R2, R3, R4, R5, R6, R7, R8, R9, R10, Asm, Helper, Reg
+from meshlens.ebpf import R0, R1, R2, R3, R4, R5, R6, R7, R8, R9, R10, Asm, Helper
 from meshlens.ebpf.contexts import Skb
 from meshlens.packet.ieee80211 import (
     BSSID_AT,
@@ -19,58 +19,29 @@ from meshlens.packet.ieee80211 import (
     FrameType,
     HeaderFlag,
 )
-from meshlens.packet.radiotap import EXTENDED, FIELDS, FIXED_BYTES, MAX_WORDS, RadiotapField, RxFlag, Tap
-from meshlens.wifi.monitor_frame import MAX_RADIOTAP_BYTES
-from meshlens.wifi.monitor_layout import BIAS_DB, NAMELESS
-from meshlens.wifi.monitor_rate import (
-    HE,
-    HE_KNOWN_BANDWIDTH,
-    HE_KNOWN_GUARD,
-    HE_KNOWN_MCS,
-    HE_KNOWN_STBC,
-    HT,
-    HT_KNOWN_BANDWIDTH,
-    HT_KNOWN_GUARD,
-    HT_KNOWN_INDEX,
-    LEGACY,
-    VHT,
-    VHT_KNOWN_BANDWIDTH,
-    VHT_KNOWN_GUARD,
+from meshlens.packet.radiotap import EXTENDED, FIELDS, FIXED_BYTES, MAX_WORDS, RadiotapField
+from meshlens.wifi.monitor_fields import (
+    AMPDU,
+    BSSID,
+    DAMAGED,
+    FREQUENCY,
+    KEY,
+    KIND,
+    NOISE,
+    PRESENT,
+    RATE,
+    READ,
+    SIGNAL,
+    SIZE,
 )
+from meshlens.wifi.monitor_frame import MAX_RADIOTAP_BYTES
+from meshlens.wifi.monitor_layout import NAMELESS
 
-__all__ = [
-    "AMPDU",
-    "BSSID",
-    "DAMAGED",
-    "FIELD_IN",
-    "FREQUENCY",
-    "KEY",
-    "KIND",
-    "NOISE",
-    "PRESENT",
-    "RATE",
-    "SIGNAL",
-    "SIZE",
-    "emit_bare",
-    "emit_dot11",
-    "emit_linear",
-    "emit_radiotap",
-]
+__all__ = ["emit_bare", "emit_dot11", "emit_linear", "emit_radiotap"]
 
-# What is found, on the stack: the key of a rate, which begins with that of its transmitter; then 8 bytes a
-# number. Signal, noise, A-MPDU and frequency count if their bit of PRESENT is set. Filters leave the key
-# alone.
-KEY: Final = -40  # transmitter 6, CPU 2
-RATE: Final = KEY + 8  # 4
-SIGNAL, NOISE, AMPDU, FREQUENCY = -48, -56, -64, -72
-BSSID: Final = -80  # 6
-DAMAGED, SIZE, KIND, PRESENT = -88, -96, -104, -112
-#: Which of radiotap's fields tells the number in a place.
-FIELD_IN: Final = {SIGNAL: "signal", NOISE: "noise", AMPDU: "ampdu", FREQUENCY: "channel"}
-
-#: As many bytes as are looked at.
-#: No field ends behind this, however many there are; a power of two.
+#: No field of the first presence word ends behind this; a power of two.
 _FIELDS_END: Final = 256
+#: As many bytes as are looked at.
 _HEAD_BYTES: Final = MAX_RADIOTAP_BYTES + max(BYTES_OF_TYPE.values())
 
 
@@ -124,7 +95,7 @@ def emit_radiotap(asm: Asm) -> None:
     asm.jump32_if(R9, "&", EXTENDED, words)
     asm.label(fields)
     _emit_forget(asm)
-    for read, run in groupby(FIELDS, lambda each: each.name in _READ):
+    for read, run in groupby(FIELDS, lambda each: each.name in READ):
         several = list(run)
         if read:
             for each in several:
@@ -187,9 +158,9 @@ def _emit_field(asm: Asm, field: RadiotapField) -> None:
         if field.alignment > 1:
             asm.alu("+=", R5, field.alignment - 1)
             asm.alu("&=", R5, -field.alignment)
-        if field.name in _READ:
+        if field.name in READ:
             _emit_checked(asm, field.size)
-            _READ[field.name](asm)
+            READ[field.name](asm)
         asm.alu("+=", R5, field.size)
 
 
@@ -210,144 +181,6 @@ def _emit_checked(asm: Asm, size: int) -> None:
     asm.mov(R2, R1)
     asm.alu("+=", R2, size)
     asm.jump_if(R2, ">", R7, "unreadable")
-
-
-# The fields that count. Each reads at R1, and may use R0 to R3.
-
-
-def _flags(asm: Asm) -> None:
-    asm.load(R0, R1, 0, 1)
-    with asm.if_(R0, "&", Tap.FCS_AT_END):
-        asm.load(R2, R10, SIZE, 8)
-        asm.alu("-=", R2, FCS_BYTES)
-        asm.store(R10, SIZE, R2, 8)
-    asm.alu("&=", R0, Tap.BAD_FCS)
-    asm.store(R10, DAMAGED, R0, 8)
-
-
-def _rx_flags(asm: Asm) -> None:
-    _load16(asm, R0, 0)
-    with asm.if_(R0, "&", RxFlag.BAD_PLCP):
-        asm.store(R10, DAMAGED, 1, 8)
-
-
-def _channel(asm: Asm) -> None:
-    _load16(asm, R0, 0)
-    asm.store(R10, FREQUENCY, R0, 8)
-
-
-def _signal(asm: Asm) -> None:
-    asm.load(R0, R1, 0, 1)
-    asm.alu("^=", R0, BIAS_DB)  # adds it to a number of 8 bits with a sign
-    asm.store(R10, SIGNAL, R0, 8)
-
-
-def _noise(asm: Asm) -> None:
-    asm.load(R0, R1, 0, 1)
-    asm.alu("^=", R0, BIAS_DB)
-    asm.store(R10, NOISE, R0, 8)
-
-
-def _ampdu(asm: Asm) -> None:
-    asm.load(R0, R1, 0, 4)
-    asm.to_le(R0, 32)
-    asm.store(R10, AMPDU, R0, 8)
-
-
-def _rate(asm: Asm) -> None:
-    asm.load(R0, R1, 0, 1)
-    with asm.if_(R0, "!=", 0):
-        _emit_rate(asm, LEGACY)
-
-
-def _mcs(asm: Asm) -> None:
-    """R3 = known, R2 = shape."""
-    asm.load(R3, R1, 0, 1)
-    with asm.if_(R3, "&", HT_KNOWN_INDEX):
-        asm.load(R0, R1, 2, 1)
-        asm.load(R1, R1, 1, 1)
-        asm.mov(R2, R1)
-        asm.alu("&=", R2, HT_KNOWN_GUARD)
-        asm.alu("&=", R2, R3)
-        with asm.if_(R3, "&", HT_KNOWN_BANDWIDTH):
-            asm.alu("&=", R1, 3)
-            asm.alu("|=", R2, R1)
-        asm.alu("<<=", R2, 24)
-        _emit_rate(asm, HT, R2)
-
-
-def _vht(asm: Asm) -> None:
-    """R3 = known, R2 = shape."""
-    _load16(asm, R3, 0)
-    asm.mov(R2, 0)
-    with asm.if_(R3, "&", VHT_KNOWN_BANDWIDTH):
-        asm.load(R2, R1, 3, 1)
-        asm.alu("&=", R2, 0x1F)
-    with asm.if_(R3, "&", VHT_KNOWN_GUARD):
-        asm.load(R0, R1, 2, 1)
-        asm.alu("&=", R0, 4)
-        asm.alu("<<=", R0, 5)
-        asm.alu("|=", R2, R0)
-    asm.load(R0, R1, 4, 1)
-    asm.alu("<<=", R2, 24)
-    _emit_rate(asm, VHT, R2)
-
-
-def _he(asm: Asm) -> None:
-    """R3 = data1, R2 = shape, later with the streams before it."""
-    _load16(asm, R3, 0)
-    with asm.if_(R3, "&", HE_KNOWN_MCS):
-        asm.mov(R2, 0)
-        with asm.if_(R3, "&", HE_KNOWN_BANDWIDTH):
-            _load16(asm, R2, 8)
-            asm.alu("&=", R2, 0xF)
-        _load16(asm, R0, 2)
-        with asm.if_(R0, "&", HE_KNOWN_GUARD):
-            _load16(asm, R0, 8)
-            asm.alu("&=", R0, 0x30)
-            asm.alu("|=", R2, R0)
-        asm.alu("<<=", R2, 8)
-        _load16(asm, R0, 10)
-        asm.alu("&=", R0, 0xF)
-        asm.alu("|=", R2, R0)
-        _load16(asm, R0, 4)
-        asm.alu(">>=", R0, 8)
-        with asm.if_(R3, "&", HE_KNOWN_STBC):
-            asm.mov(R3, R0)
-            asm.alu("&=", R3, 0x80)
-            asm.alu("|=", R2, R3)
-        asm.alu("&=", R0, 0x1F)
-        asm.alu("<<=", R2, 16)
-        _emit_rate(asm, HE, R2)
-
-
-_READ: Final[dict[str, Callable[[Asm], None]]] = {
-    "flags": _flags,
-    "rate": _rate,
-    "channel": _channel,
-    "signal": _signal,
-    "noise": _noise,
-    "rx_flags": _rx_flags,
-    "mcs": _mcs,
-    "ampdu": _ampdu,
-    "vht": _vht,
-    "he": _he,
-}
-
-
-def _load16(asm: Asm, dst: Reg, offset: int) -> None:
-    asm.load(dst, R1, offset, 2)
-    asm.to_le(dst, 16)
-
-
-def _emit_rate(asm: Asm, field: int, more: Reg | None = None) -> None:
-    """The four bytes of a rate: field, index R0, and `more`."""
-    asm.alu("<<=", R0, 8)
-    asm.alu("|=", R0, field)
-    if more is not None:
-        asm.alu("|=", R0, more)
-    asm.to_le(R0, 32)
-    asm.store(R10, RATE, R0, 4)
 
 
 def emit_dot11(asm: Asm) -> None:

@@ -33,6 +33,20 @@ from meshlens.ebpf.contexts import Skb
 from meshlens.filters.compiler import CompiledList
 from meshlens.packet.ieee80211 import HeaderFlag
 from meshlens.packet.radiotap import FIELD_OF
+from meshlens.wifi.monitor_fields import (
+    AMPDU,
+    BSSID,
+    DAMAGED,
+    FIELD_IN,
+    FREQUENCY,
+    KEY,
+    KIND,
+    NOISE,
+    PRESENT,
+    RATE,
+    SIGNAL,
+    SIZE,
+)
 from meshlens.wifi.monitor_frame import IEEE80211_RADIOTAP
 from meshlens.wifi.monitor_layout import (
     BLANK,
@@ -48,24 +62,7 @@ from meshlens.wifi.monitor_layout import (
     at,
     monitor_maps,
 )
-from meshlens.wifi.monitor_parse import (
-    AMPDU,
-    BSSID,
-    DAMAGED,
-    FIELD_IN,
-    FREQUENCY,
-    KEY,
-    KIND,
-    NOISE,
-    PRESENT,
-    RATE,
-    SIGNAL,
-    SIZE,
-    emit_bare,
-    emit_dot11,
-    emit_linear,
-    emit_radiotap,
-)
+from meshlens.wifi.monitor_parse import emit_bare, emit_dot11, emit_linear, emit_radiotap
 
 __all__ = ["Clock", "monitor_program"]
 
