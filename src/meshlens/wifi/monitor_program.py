@@ -9,9 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final, Literal
 
-from meshlens.decision.access import BufferedAccess, DirectAccess, buffer_map
-from meshlens.decision.codegen import GraphLabels, emit_graph
-from meshlens.decision.merge import DecisionGraph
+from meshlens.decision.access import buffer_map
 from meshlens.ebpf import (
     R0,
     R1,
@@ -33,6 +31,7 @@ from meshlens.ebpf.contexts import Skb
 from meshlens.filters.compiler import CompiledList
 from meshlens.packet.ieee80211 import HeaderFlag
 from meshlens.packet.radiotap import FIELD_OF
+from meshlens.probes.one_filter import emit_filter
 from meshlens.wifi.monitor_fields import (
     AMPDU,
     BSSID,
@@ -72,7 +71,6 @@ __all__ = ["Clock", "monitor_program"]
 Clock = Literal["coarse", "fine", "skb"]
 
 _UNSPEC: Final = -1  # TC_ACT_UNSPEC: the next program decides
-_IN: Final = 0
 #: What a rate begins as, on the stack.
 _NEW_RATE: Final = -136
 
@@ -109,8 +107,8 @@ class _MonitorProgram:
         asm.block("start")
         asm.mov(R6, R1)
         self.cpu(clock)
-        for graph in compiled.graphs if compiled else ():
-            self.filter(graph)
+        if compiled:
+            emit_filter(asm, compiled, "in", out="out", unreadable="unreadable")
         emit_linear(asm)
         asm.block("radiotap")
         (emit_radiotap if link_type == IEEE80211_RADIOTAP else emit_bare)(asm)
@@ -130,17 +128,6 @@ class _MonitorProgram:
         self.begin()
         self.begin_rate()
         self.reasons()
-
-    def filter(self, graph: DecisionGraph) -> None:
-        """Go `out` with frames that the filter does not match."""
-        asm, labels = self.asm, GraphLabels(0, "matched", "out")
-        direct = DirectAccess(asm, Skb, _IN, elsewhere="elsewhere", lost="unreadable")
-        asm.block("filter")
-        emit_graph(asm, graph, direct, labels, _NoMarks())
-        asm.block("filter, from a copy")
-        asm.label("elsewhere")
-        emit_graph(asm, graph, BufferedAccess(asm, _IN, unreadable="unreadable"), labels, _NoMarks())
-        asm.label("matched")
 
     def cpu(self, clock: Clock) -> None:
         """The CPU's number into the key."""
@@ -354,13 +341,3 @@ class _MonitorProgram:
             asm.label(reason)
             self.count(reason)
             asm.jump("out")
-
-
-class _NoMarks:
-    """One filter has one class of frames: nothing is marked on the way to the verdict."""
-
-    def row(self) -> None:
-        raise AssertionError("one filter has no rows")
-
-    def mark(self, slots: tuple[int, ...], once: tuple[int, ...]) -> None:
-        raise AssertionError("one filter needs no marks")
