@@ -2,7 +2,7 @@
 # make test   the whole test suite (root for all of it)
 # make bench  the figures of docs/performance.md (root)
 # make lint   style, types, layers
-# make docs   docs/api.md from the docstrings
+# make docs   docs/api.md from the docstrings, docs/wifi-statistics.md from the survey
 # make clean  remove what the others made
 #
 # Each installs what it needs first; see tools/setup.
@@ -31,6 +31,7 @@ lint: $(call ready,dev)
 
 docs: $(call ready,run)
 	$(PYTHON) tools/api_docs.py
+	$(PYTHON) tools/wifi_docs.py
 
 .venv/.ready-%: pyproject.toml tools/setup
 	@tools/setup $*

@@ -37,6 +37,7 @@ CLAIMS = (
     "flows_xdp",
     "together",
     "stations",
+    "wifi_monitor",
 )
 
 

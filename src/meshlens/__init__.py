@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from meshlens.probes.stations import stations
     from meshlens.probes.traffic import InterfaceSession, interfaces
     from meshlens.probes.traffic_record import InterfaceTraffic, Traffic
+    from meshlens.wifi.transmitter_record import Transmitter
+    from meshlens.wifi.transmitters import transmitters
 
 __all__ = [
     "CapturedFrame",
@@ -44,6 +46,7 @@ __all__ = [
     "Snapshot",
     "Station",
     "Traffic",
+    "Transmitter",
     "UsageError",
     "compile_list",
     "count",
@@ -60,6 +63,7 @@ __all__ = [
     "pin_names",
     "read_capture",
     "stations",
+    "transmitters",
     "unload_id",
     "unload_pin",
 ]
@@ -85,6 +89,8 @@ _HOMES = {
     "meshlens.probes.stations": ("stations",),
     "meshlens.probes.traffic": ("InterfaceSession", "interfaces"),
     "meshlens.probes.traffic_record": ("InterfaceTraffic", "Traffic"),
+    "meshlens.wifi.transmitter_record": ("Transmitter",),
+    "meshlens.wifi.transmitters": ("transmitters",),
 }
 
 

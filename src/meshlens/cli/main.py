@@ -20,6 +20,7 @@ __all__ = ["COMMANDS", "COMPLETE_VARIABLE", "cli", "main", "run"]
 COMMANDS = {
     "count": ("meshlens.cli.count", "Count traffic by tcpdump filters, in the kernel."),
     "capture": ("meshlens.cli.capture", "Write frames to pcapng files, filtered in the kernel."),
+    "wifi": ("meshlens.cli.wifi", "Show who is on the air: frames, retries, signal, rates."),
     "flows": ("meshlens.cli.flows", "Print who talks to whom: flows, added up in the kernel."),
     "interfaces": ("meshlens.cli.interfaces", "Show what passes through interfaces, and what was dropped."),
     "stations": ("meshlens.cli.stations", "Print who is there: stations, and what tells their kind."),
