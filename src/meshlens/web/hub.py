@@ -61,11 +61,12 @@ class Hub(Protocol):
         until_ns: int,
         step_s: float,
         names: Collection[str] = (),
+        interface: str = "",
         top: int = 8,
     ) -> History:
         """Rates by step of the series `names`, or else of the `top` ones with the most bytes.
 
-        Raises UsageError where nothing is kept.
+        With `interface`, of what was seen there only.         Raises UsageError where nothing is kept.
         """
 
     def metrics(self) -> bytes:
