@@ -3,11 +3,12 @@
 import asyncio
 import signal
 import threading
-from typing import Any, ClassVar, Final
+from typing import ClassVar, Final
 
 from rich.text import Text
 from textual.app import App, ComposeResult
 from textual.binding import Binding, BindingType
+from textual.message import Message
 from textual.screen import ModalScreen
 from textual.widgets import Footer, Input, Static
 
@@ -17,23 +18,27 @@ from meshlens.cli.top_grid import Grid
 from meshlens.cli.top_pages import Pages
 from meshlens.cli.top_source import Source
 from meshlens.outputs.text import printable
+from meshlens.probes.reading import Reading
 
 __all__ = ["TopApp"]
 
 HELP: Final = """\
-1 2 3 4, Tab     interfaces, stations, flows, filters
-↑ ↓ PgUp PgDn    move; below the first line the cursor follows what it is on
-Enter            drill: from an interface to its stations, from a station to its flows
-Esc              undo: the search, then the drilling
-/                search: lines that have all words that you type
-s S              sort by the next column, by the one before; r: the other way round
-Space            freeze: nothing moves, counting goes on
-d                details on or off
-q, Ctrl-C        quit
+1 2 3 4, Tab   interfaces, stations, flows, filters
+↑ ↓ PgUp PgDn  move; below the first line the cursor follows its thing
+Enter          drill: from an interface to its stations, from a station
+               to its flows
+Esc            undo: the search, then the drilling
+/              search: lines that have all the words you type
+s S            sort by the next column, by the one before
+r              sort the other way round
+Space          freeze: nothing moves, counting goes on
+d              details on or off
+q Ctrl-C       quit
 
-Rates are those of the last interval. Stations: "sent" is what the station sent. Bytes are whole
-frames on the wire. "missed" are packets that could not be counted, by probe and reason.
-Click a heading to sort, a line to go there, once more to drill."""
+Rates are those of the last interval, bytes those of whole frames on the
+wire. A station has "sent" what came from its address. "missed" are
+packets that could not be counted, by probe and reason.
+A click on a heading sorts, on a line goes there, once more drills."""
 
 
 class Help(ModalScreen[None]):
@@ -78,6 +83,20 @@ class TopApp(App[None]):
         Binding("ctrl+c", "interrupt", "Quit", show=False, priority=True),
     ]
 
+    class Told(Message):
+        """The source has told how things stand."""
+
+        def __init__(self, reading: Reading) -> None:
+            super().__init__()
+            self.reading = reading
+
+    class Failed(Message):
+        """The source can tell no more."""
+
+        def __init__(self, error: Exception) -> None:
+            super().__init__()
+            self.error = error
+
     def __init__(self, source: Source, pages: Pages, interval_s: float) -> None:
         super().__init__()
         self.pages = pages
@@ -105,10 +124,12 @@ class TopApp(App[None]):
         self._show()
         self._reader.start()
 
-    def on_unmount(self) -> None:
-        """Wait for the reader: what is attached is detached after."""
+    def end_reading(self) -> None:
+        """Wait until the source is not asked any more."""
         self._over.set()
         self._source.wake()
+        if self._reader.is_alive():
+            self._reader.join()
 
     def action_tab(self, tab: int) -> None:
         """Look at another page."""
@@ -126,7 +147,11 @@ class TopApp(App[None]):
         self._show()
 
     def action_undo(self) -> None:
+        """Undo the search, be it while it is typed or later; else the drilling."""
+        typing = self.query_one(Input).display
         self.pages.back()
+        if typing:
+            self._end_search()
         self._show()
 
     def action_sort(self, by: int) -> None:
@@ -164,12 +189,6 @@ class TopApp(App[None]):
     def on_input_submitted(self, event: Input.Submitted) -> None:
         self._end_search()
 
-    def key_escape(self) -> None:
-        """In the search: drop it."""
-        if self.query_one(Input).has_focus:
-            self.pages.page.search = ""
-            self._end_search()
-
     def on_grid_moved(self) -> None:
         self._show_details()
 
@@ -180,20 +199,21 @@ class TopApp(App[None]):
         self.pages.sort_by(event.column)
         self._show()
 
+    def on_top_app_told(self, message: Told) -> None:
+        self.pages.take(message.reading)
+        if not self.pages.frozen:
+            self._show()
+
+    def on_top_app_failed(self, message: Failed) -> None:
+        self._end(message.error)
+
     def _read_on(self) -> None:
         try:
             while not self._over.is_set():
                 self._source.wait(self._interval_s)
-                if not self._over.is_set():
-                    self.call_from_thread(self._take, self._source.read())
+                self.post_message(self.Told(self._source.read()))
         except Exception as error:  # noqa: BLE001 - raised again where the command can explain it
-            if not self._over.is_set():
-                self.call_from_thread(self._end, error)
-
-    def _take(self, reading: Any) -> None:
-        self.pages.take(reading)
-        if not self.pages.frozen:
-            self._show()
+            self.post_message(self.Failed(error))
 
     def _end(self, error: BaseException) -> None:
         self.ended_by = error
