@@ -67,8 +67,10 @@ class TopApp(App[None]):
     #search { height: 1; border: none; padding: 0; display: none; }
     """
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("tab,right", "turn(1)", "Next", key_display="Tab"),
-        Binding("shift+tab,left", "turn(-1)", "Before", show=False),
+        Binding("tab", "turn(1)", "Next", key_display="Tab", priority=True),
+        Binding("shift+tab", "turn(-1)", "Before", show=False, priority=True),
+        Binding("right", "turn(1)", "Next", show=False),
+        Binding("left", "turn(-1)", "Before", show=False),
         *(Binding(str(number), f"tab({number - 1})", show=False) for number in (1, 2, 3, 4)),
         Binding("enter", "drill", "Drill", key_display="⏎"),
         Binding("escape,backspace", "undo", "Back", key_display="Esc"),

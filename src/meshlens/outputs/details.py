@@ -133,7 +133,7 @@ def _mix(parts: Mapping[str, float], of: float | None = None) -> str:
 
 
 def _tally(numbers: Mapping[str, int]) -> str:
-    return " · ".join(f"{name} {human(value)}" for name, value in numbers.items())
+    return " · ".join(f"{name} {human(value)}" for name, value in numbers.items() if value)
 
 
 def _sizes(buckets: Sequence[int]) -> str:
