@@ -2,11 +2,13 @@
 
 import socket
 import threading
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from ipaddress import IPv4Address
+from math import sin
 from random import Random
 from typing import Final
 
@@ -100,10 +102,12 @@ def playing(scene: Scene) -> Iterator[Namespace]:
 def _send(
     namespace: Namespace, interface: str, frames: list[bytes], pps: float, over: threading.Event
 ) -> None:
+    """At a pace that swings by half, in half a minute."""
     at = 0
     with namespace.inside():
         while not over.is_set():
-            replay(interface, frames[at : at + _BATCH], rate_pps=pps)
+            pace = pps * (1 + sin(time.monotonic() / 5) / 2)
+            replay(interface, frames[at : at + _BATCH], rate_pps=pace)
             at = (at + _BATCH) % len(frames)
 
 

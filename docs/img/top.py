@@ -6,18 +6,18 @@ PYTHONPATH=. .venv/bin/python docs/img/top.py   (as root; the figures are those 
 import asyncio
 from pathlib import Path
 
-import meshlens
 from meshlens.cli.top_app import TopApp
 from meshlens.cli.top_pages import Pages
+from meshlens.probes.monitor import monitor
 from tools.recipe_traffic import playing, wlan
 
 SECONDS = 40
 
 
-async def draw(monitor) -> str:
+async def draw(source) -> str:
     pages = Pages()
-    pages.take(monitor.read())
-    app = TopApp(monitor, pages, 1)
+    pages.take(source.read())
+    app = TopApp(source, pages, 1)
     async with app.run_test(size=(80, 24)) as pilot:
         await pilot.press("2")
         await pilot.pause(SECONDS)
@@ -27,5 +27,5 @@ async def draw(monitor) -> str:
 
 
 with playing(wlan()) as namespace, namespace.inside():
-    with meshlens.monitor("wlan0") as monitor:
-        (Path(__file__).parent / "top.svg").write_text(asyncio.run(draw(monitor)))
+    with monitor("wlan0") as source:
+        (Path(__file__).parent / "top.svg").write_text(asyncio.run(draw(source)))

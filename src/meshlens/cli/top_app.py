@@ -61,7 +61,7 @@ class TopApp(App[None]):
     ENABLE_COMMAND_PALETTE = False
     CSS = """
     #head, #tabs, #page { height: 1; }
-    #tabs { background: $panel; }
+    #tabs { background: $panel; link-style: not underline; link-color: $text; }
     Grid { height: 1fr; }
     #details { height: auto; max-height: 50%; border-top: solid $panel; }
     #search { height: 1; border: none; padding: 0; display: none; }

@@ -45,7 +45,7 @@ def print_json(reading: Reading, speed: Rates) -> None:
 def print_tables(reading: Reading, speed: Rates) -> None:
     """All tables, as wide as the terminal, or 80 characters."""
     width = shutil.get_terminal_size().columns
-    click.echo("\n".join([*listing(reading, speed, width=width, rows=_PRINTED_ROWS), "", _foot(reading), ""]))
+    click.echo("\n".join([*listing(reading, speed, width=width, rows=_PRINTED_ROWS), "", _foot(reading)]))
     sys.stdout.flush()
 
 
