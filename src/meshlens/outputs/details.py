@@ -95,9 +95,10 @@ def _flow(line: FlowLine) -> Facts:
     begin = datetime.fromtimestamp(flow.first_ns / 1e9, UTC).strftime("%H:%M:%S")
     seen = {"in": "coming in", "out": "going out", None: "passing"}[flow.direction]
     state = f"ended after {ago(line.age_s)}" if line.over else f"for {ago(line.age_s)}"
+    where = f"{flow.interface}, inside {flow.inside}," if flow.inside else f"{flow.interface},"
     first = zip(flow.head_sizes, flow.head_ways, strict=True)
     return [
-        ("flow", f"{flow.protocol} on {flow.interface}, begun {seen} at {begin} UTC, {state}"),
+        ("flow", f"{flow.protocol} on {where} begun {seen} at {begin} UTC, {state}"),
         ("source", _end(flow.src, flow.src_port, flow.src_packets, flow.src_bytes, line.rate.sent)),
         ("dest.", _end(flow.dst, flow.dst_port, flow.dst_packets, flow.dst_bytes, line.rate.received)),
         ("flags", flow.flags),
