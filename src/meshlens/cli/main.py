@@ -22,6 +22,7 @@ COMMANDS = {
     "capture": ("meshlens.cli.capture", "Write frames to pcapng files, filtered in the kernel."),
     "top": ("meshlens.cli.top", "Show who sends what right now: interfaces, stations, flows."),
     "flows": ("meshlens.cli.flows", "Print who talks to whom: flows, added up in the kernel."),
+    "stations": ("meshlens.cli.stations", "Print who is there: stations, and what tells their kind."),
     "bpfcountd": ("meshlens.cli.bpfcountd", "Stand in for bpfcountd: its flags, its socket."),
     "read": ("meshlens.cli.read", "Print the counts of a pinned counter."),
     "detach": ("meshlens.cli.detach", "End a pinned counter."),
