@@ -107,7 +107,7 @@ def compare(paths: Iterable[Path]) -> Conversations:
 @needs_tshark
 @pytest.mark.parametrize("collection", ["iot_sentinel", "ndpi", "tcpdump_tests"])
 def test_packets_and_bytes_of_each_flow_are_those_that_tshark_finds(collection: str) -> None:
-    assert compare(files(collection, 20, 1_000_000)).packets.total() > 50
+    assert compare(files(collection, 20, 1_000_000)).packets.total() > 30
 
 
 @needs_tshark
