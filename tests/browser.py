@@ -56,7 +56,9 @@ class Browser:
         """The first true value of `condition()`."""
         deadline = monotonic() + seconds
         while not (value := condition()):
-            assert monotonic() < deadline, f"in {seconds:g} s there was no {what}; the log: {self.complaints()}"
+            assert monotonic() < deadline, (
+                f"in {seconds:g} s there was no {what}; the log: {self.complaints()}"
+            )
             sleep(0.05)
         return value
 

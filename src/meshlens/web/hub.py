@@ -34,12 +34,11 @@ class Hub(Protocol):
         until_ns: int,
         step_s: float,
         names: Collection[str] = (),
-        interface: str = "",
         top: int = 8,
     ) -> History:
         """Rates by step of the series `names`, or else of the `top` ones with the most bytes.
 
-        With `interface`, of what was seen there only.         Raises UsageError where nothing is kept.
+        Raises UsageError where nothing is kept.
         """
 
     def metrics(self) -> bytes:

@@ -115,20 +115,23 @@ def _history(hub: Hub) -> Answer:
         range_s = number(params, "range_s", float, 3600.0, 60.0, _YEAR_S)
         until_s = number(params, "until", float, time.time(), 0.0, 1e11)
         points = number(params, "points", int, 240, 2, 2000)
+        top = number(params, "top", int, 8, 1, _TOP_MAX)
+        interface = params.get("interface", "")
         history = hub.history(
             kind,
             since_ns=int((until_s - range_s) * 1e9),
             until_ns=int(until_s * 1e9),
             step_s=max(hub.interval_s, range_s / points),
             names=params.getlist("name"),
-            interface=params.get("interface", ""),
-            top=number(params, "top", int, 8, 1, _TOP_MAX),
+            top=_TOP_MAX if interface else top,
         )
+        series = [each for each in history.series if interface in ("", each.interface)]
+        first = list(dict.fromkeys((each.name, each.interface) for each in series))[:top]
         return JSONResponse(
             {
                 "step_s": history.step_s,
                 "times": [time_ns / 1e9 for time_ns in history.times_ns],
-                "series": [asdict(each) for each in history.series],
+                "series": [asdict(each) for each in series if (each.name, each.interface) in first],
             }
         )
 

@@ -155,7 +155,7 @@ function drawChart() {
   paintSlots(data.lines);
   const lines = data.lines.map((line) => ({ ...line, label: labelOf(line.row), color: slots.get(line.key) }));
   const to = data.times.at(-1) ?? 0;
-  const from = stored ? to - choice.range : Math.max(data.times[0] ?? 0, to - store.window);
+  const from = stored ? to - choice.range : Math.min(data.times[0] ?? 0, to - store.window / 6);
   chart.show({ times: data.times, lines: lines.filter((line) => !hidden.has(line.key)), by: choice.by, from, to });
   if (!problem && !lines.length) problem = stored ? (past ? "Nothing is stored for this range." : "Loading…") : "Waiting for the first figures…";
   $("chart-empty").hidden = !problem;
@@ -236,7 +236,7 @@ function drawStations() {
   const known = latest.stations_known;
   write($("stations-number"), `${count(known)} known${choice.interface ? ` on ${choice.interface}` : ""}`);
   fill($("stations"), rows.map((row) => [
-    { text: row.host || row.vendor || row.name, under: [row.name, row.interface, row.kind === "station" ? "" : row.kind, row.host ? row.vendor : ""].filter(Boolean).join(" · "), name: "who", share: sum(row) / largest },
+    { text: row.host || row.name, under: [row.host && row.name, row.vendor, row.interface, row.kind !== "station" && row.kind].filter(Boolean).join(" · "), name: "who", share: sum(row) / largest },
     { text: rate(rateOf(row.in, choice.by), choice.by), name: "num" },
     { text: rate(rateOf(row.out, choice.by), choice.by), name: "num" },
   ]), "No station sends or receives.");

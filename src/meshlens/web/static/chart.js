@@ -12,6 +12,9 @@ function niceStep(rough) {
   return [1, 2, 5, 10].find((factor) => factor * power >= rough * 0.999) * power;
 }
 
+/** A round number needs no zeros behind its point. */
+const tidy = (text) => text.replace(/\.0+ /, " ").replace(/(\.[0-9]*[1-9])0+ /, "$1 ");
+
 export class Chart {
   #data = { times: [], lines: [], by: "bytes", from: 0, to: 1 };
   #at = null; // the index of the time that is read out
@@ -128,7 +131,7 @@ export class Chart {
     }
     if (!up && !down) up = down = by === "bytes" ? 1000 : 1;
     const step = niceStep((up + down) / Math.max(3, (bottom - top) / 48));
-    const [high, low] = [Math.ceil((up * 1.02) / step) * step, Math.ceil((down * 1.02) / step) * step];
+    const [high, low] = [up, down].map((most) => most * 1.06 + step * 0.08);
     const y = (value) => top + ((high - value) / (high + low)) * (bottom - top);
     const x = (time) => left + ((time - from) / (to - from || 1)) * (right - left);
     return { left, right, top, bottom, step, high, low, x, y };
@@ -140,8 +143,9 @@ export class Chart {
     context.lineWidth = 1;
     context.textBaseline = "middle";
     context.textAlign = "right";
-    for (let value = -frame.low; value <= frame.high + frame.step / 2; value += frame.step) {
-      const zero = Math.abs(value) < frame.step / 2;
+    for (let at = -Math.floor(frame.low / frame.step); at * frame.step <= frame.high; at += 1) {
+      const value = at * frame.step;
+      const zero = at === 0;
       const y = Math.round(frame.y(value)) + 0.5;
       context.strokeStyle = color(zero ? "axis" : "grid");
       context.beginPath();
@@ -149,7 +153,7 @@ export class Chart {
       context.lineTo(frame.right, y);
       context.stroke();
       context.fillStyle = color("muted");
-      context.fillText(zero ? "0" : rate(Math.abs(value), by), frame.left - 8, y);
+      context.fillText(zero ? "0" : tidy(rate(Math.abs(value), by)), frame.left - 8, y);
     }
     const step = STEPS_S.find((each) => ((frame.right - frame.left) * each) / (to - from || 1) >= 84) ?? STEPS_S.at(-1);
     const shift = new Date(from * 1000).getTimezoneOffset() * 60; // full hours and days are the reader's
