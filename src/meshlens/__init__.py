@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from meshlens.probes.pinned import PinnedCounter, open_pin, pin_names
     from meshlens.probes.pins import detach_pin
     from meshlens.probes.snapshot import Count, Snapshot
+    from meshlens.probes.traffic import InterfaceSession, interfaces
+    from meshlens.probes.traffic_record import InterfaceTraffic, Traffic
 
 __all__ = [
     "CapturedFrame",
@@ -27,17 +29,21 @@ __all__ = [
     "CountSession",
     "FilterList",
     "Flow",
+    "InterfaceSession",
+    "InterfaceTraffic",
     "MeshlensError",
     "NotSupported",
     "PermissionDenied",
     "PinnedCounter",
     "Snapshot",
+    "Traffic",
     "UsageError",
     "compile_list",
     "count",
     "count_files",
     "detach_pin",
     "flows",
+    "interfaces",
     "load_list",
     "open_pin",
     "parse_list",
@@ -59,6 +65,8 @@ _HOMES = {
     "meshlens.probes.pinned": ("PinnedCounter", "open_pin", "pin_names"),
     "meshlens.probes.pins": ("detach_pin",),
     "meshlens.probes.snapshot": ("Count", "Snapshot"),
+    "meshlens.probes.traffic": ("InterfaceSession", "interfaces"),
+    "meshlens.probes.traffic_record": ("InterfaceTraffic", "Traffic"),
 }
 
 

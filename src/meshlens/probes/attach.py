@@ -30,7 +30,7 @@ from meshlens.probes.plan import AttachMode, CounterPlan, hook_of
 from meshlens.probes.readout import COUNTERS, Layout, Totals, read_counters
 from meshlens.probes.snapshot import Direction
 
-__all__ = ["Attachment", "How", "attach_counter"]
+__all__ = ["Attachment", "How", "attach_at_tc", "attach_counter"]
 
 How = Literal["tcx", "clsact", "xdp-native", "xdp-generic", "socket"]
 
@@ -112,6 +112,13 @@ def _attach(mode: AttachMode, program: Program, ifindex: int, direction: Directi
             return "xdp-native", attach_xdp(program, ifindex, "native")
         case "xdp":
             return "xdp-generic", attach_xdp(program, ifindex, "generic")
+    return attach_at_tc(program, ifindex, direction)
+
+
+def attach_at_tc(
+    program: Program, ifindex: int, direction: Direction
+) -> tuple[Literal["tcx", "clsact"], Link]:
+    """Attach a program by TCX, else by clsact. Raises BpfError, NotSupported, PermissionDenied."""
     try:
         return "tcx", attach_tcx(program, ifindex, _TC_HOOKS[direction])
     except NotSupported:
