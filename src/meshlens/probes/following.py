@@ -24,8 +24,10 @@ class Follower(ABC, Generic[Held]):
     """Holds something on each of the wanted interfaces, by the interface's index.
 
     `names` are names and globs of interfaces, which are wanted up or not, so that their first frame is seen;
-    none: all that are up.
+    none: all that are up. `doing` is what the log says that is not done where it cannot be.
     """
+
+    doing = "counted"
 
     def __init__(self, names: Sequence[str]) -> None:
         self.names = tuple(names)
@@ -42,6 +44,10 @@ class Follower(ABC, Generic[Held]):
 
     def changed(self, held: Held, was: Interface, now: Interface) -> None:
         """Take note of another name or address."""
+
+    def readable(self, interface: Interface) -> bool:
+        """Whether the frames of an interface are any that this probe reads."""
+        return link_type_of(interface) is not None
 
     def start(self) -> None:
         """Begin with all that is wanted and there.
@@ -100,7 +106,7 @@ class Follower(ABC, Generic[Held]):
         return not self.names or matches(interface.name, self.names)
 
     def _wanted(self, interface: Interface) -> bool:
-        if link_type_of(interface) is None:
+        if not self.readable(interface):
             return interface.name in self.names  # and refused with the reason
         return self._named(interface) and (interface.up or bool(self.names))
 
@@ -114,4 +120,4 @@ class Follower(ABC, Generic[Held]):
         """Not to be tried again until the interface changes. One that is gone again needs no word."""
         self._refused[interface.index] = interface
         if interface in list_interfaces():
-            log.warning("%s is not counted: %s", interface.name, error)
+            log.warning("%s is not %s: %s", interface.name, self.doing, error)
