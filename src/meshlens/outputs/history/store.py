@@ -59,7 +59,7 @@ class HistoryStore:
         self._before_ns = self._pruned = 0
         self._store = open_writer(path)
 
-    def add(self, reading: Reading) -> None:
+    def write(self, reading: Reading) -> None:
         """Add what is new since the reading before. Raises StoreError if a step cannot be written now."""
         middle_ns = (self._before_ns + reading.time_ns) // 2 if self._before_ns else reading.time_ns
         self._before_ns = reading.time_ns

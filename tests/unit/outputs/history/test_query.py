@@ -25,7 +25,7 @@ def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
         store = HistoryStore(path)
         for step in span:
             now = reading(step, since=since, filters=4)
-            store.add(replace(now, stations=now.stations[:20]))
+            store.write(replace(now, stations=now.stations[:20]))
         store.close()
     return path
 
@@ -92,7 +92,7 @@ def test_a_thing_that_was_quiet_while_others_were_recorded_has_a_rate_of_0(tmp_p
     store = HistoryStore(path)
     for step in (*range(0, 41, 10), *range(40, 81, 10)):
         now = reading(min(step, 40), filters=0)
-        store.add(Reading(time_of(step), now.interfaces))
+        store.write(Reading(time_of(step), now.interfaces))
     store.close()
     got = rates_by_step(
         path, "interfaces", since_ns=time_of(0), until_ns=time_of(80), step_s=10, names=["eth0"]
@@ -122,7 +122,7 @@ def test_what_is_older_than_the_fine_steps_is_answered_from_the_coarse_ones(tmp_
     store = HistoryStore(path, keep_s=(600, 100_000))
     for step in range(0, 4000, 10):
         now = reading(step, filters=0)
-        store.add(Reading(now.time_ns, now.interfaces[:1]))
+        store.write(Reading(now.time_ns, now.interfaces[:1]))
     store.close()
     old = totals(path, "interfaces", since_ns=time_of(300), until_ns=time_of(600))
     assert old.rows[0].packets_in == amounts("bat0", 600)[0] - amounts("bat0", 300)[0]

@@ -32,7 +32,7 @@ def small(step: int, *, since: int = 0) -> Reading:
 def fill(path: Path, readings: Iterable[Reading], **options: object) -> None:
     store = HistoryStore(path, **options)  # type: ignore[arg-type]
     for each in readings:
-        store.add(each)
+        store.write(each)
     store.close()
 
 
@@ -95,7 +95,7 @@ def test_a_kill_loses_nothing_but_the_last_step_and_the_file_is_whole(tmp_path: 
         "import sys\nfrom meshlens.outputs.history.store import HistoryStore\n"
         "from tests.unit.outputs.history.test_store import small\n"
         "store = HistoryStore(sys.argv[1])\n"
-        "for step in range(10**6):\n    store.add(small(step))\n    print(step, flush=True)\n"
+        "for step in range(10**6):\n    store.write(small(step))\n    print(step, flush=True)\n"
     )
     environment = os.environ | {"PYTHONPATH": f"{ROOT / 'src'}:{ROOT}"}
     process = subprocess.Popen(
@@ -133,7 +133,7 @@ def test_the_file_stays_within_its_size_the_finest_goes_first(tmp_path: Path) ->
     sizes = []
     for step in range(0, 15_000, 10):
         now = reading(step, filters=0)
-        store.add(Reading(now.time_ns, now.interfaces, now.stations[:50]))
+        store.write(Reading(now.time_ns, now.interfaces, now.stations[:50]))
         sizes.append(path.stat().st_size)
     store.close()
     assert bound / 2 < max(sizes) < 1.3 * bound
@@ -153,7 +153,7 @@ def test_series_that_have_no_rows_any_more_are_forgotten(tmp_path: Path) -> None
     for number in range(0, 12_000, 10):
         mac = f"02:00:00:00:00:{number // 200:02x}"
         now = START_NS + number * SECOND_NS
-        store.add(Reading(now, stations=(replace(station, mac=mac, first_ns=number // 200),)))
+        store.write(Reading(now, stations=(replace(station, mac=mac, first_ns=number // 200),)))
     assert len(store._series) < 40
     assert len(store._labels) < 40
     store.close()
@@ -176,19 +176,19 @@ def test_a_full_disk_loses_nothing_if_there_is_room_again_soon(tmp_path: Path) -
     path = tmp_path / "h.db"
     store = HistoryStore(path)
     for step in range(50):
-        store.add(small(step))
+        store.write(small(step))
     (pages,) = store._store.execute("PRAGMA page_count").fetchone()
     store._store.execute(f"PRAGMA max_page_count = {pages}")  # "database or disk is full"
     complaints = []
     for step in range(50, 300):
         try:
-            store.add(reading(step, filters=0))
+            store.write(reading(step, filters=0))
         except StoreError as error:
             complaints.append(str(error))
     assert complaints
     assert set(complaints) == {f"cannot use the history {path}: database or disk is full"}
     store._store.execute("PRAGMA max_page_count = 1000000")
-    store.add(reading(300, filters=0))
+    store.write(reading(300, filters=0))
     store.close()
     assert store.lost_steps == 0
     assert sums(path, "steps_10s") == truth(reading(300))
@@ -206,7 +206,7 @@ def test_what_could_not_be_written_for_too_long_is_given_up_and_counted(
     failures = 0
     for step in range(0, 1000, 10):
         try:
-            store.add(small(step))
+            store.write(small(step))
         except StoreError:
             failures += 1
     assert failures == 98
