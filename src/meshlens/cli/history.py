@@ -15,7 +15,7 @@ from meshlens.errors import UsageError
 from meshlens.outputs.history.query import Totals, rates_by_step, totals
 from meshlens.outputs.history.schema import LEVELS
 from meshlens.outputs.history.series import History, HistoryKind
-from meshlens.outputs.table import human
+from meshlens.outputs.text import human, printable
 
 __all__ = ["DEFAULT_FILE", "command"]
 
@@ -94,16 +94,17 @@ def command(
 
 
 def _table(what: str, sums: Totals) -> Iterator[str]:
-    """The busiest first; how much of the span was recorded, and what was missed in it, at the foot."""
+    """The busiest first; at the foot how much of the span was recorded, and what was missed in it."""
     seconds = sums.recorded_s or 1
     width = _width(sums)
-    yield _ROW.format(what, "interface", "in pkt", "in bytes", "out pkt", "out bytes", "in bit/s", "out bit/s",
-                      "", width=width).rstrip()  # fmt: skip
+    columns = ("in pkt", "in bytes", "out pkt", "out bytes", "in bit/s", "out bit/s", "")
+    yield _ROW.format(what, "interface", *columns, width=width).rstrip()
     for each in sums.rows:
         numbers = (each.packets_in, each.bytes_in, each.packets_out, each.bytes_out)
         rates = (8 * each.bytes_in / seconds, 8 * each.bytes_out / seconds)
         cells = map(human, (*numbers, *rates))
-        yield _ROW.format(each.name, each.interface, *cells, each.label, width=width).rstrip()
+        name, label = printable(each.name), printable(each.label)
+        yield _ROW.format(name, each.interface, *cells, label, width=width).rstrip()
     missed = ", ".join(f"{reason} {packets}" for reason, packets in sums.missed.items() if packets)
     yield (
         f"{len(sums.rows)} of {sums.things} {what} \N{MIDDLE DOT} {show_time(sums.since_s)} to "
@@ -169,7 +170,7 @@ def _step_line(step: _Step, width: int) -> str:
         _bits(step.bytes_out_per_s),
     )
     cells = ("-" if each is None else human(each) for each in rates)
-    return _STEP.format(show_time(step.time_s), step.name, step.interface, *cells, width=width)
+    return _STEP.format(show_time(step.time_s), printable(step.name), step.interface, *cells, width=width)
 
 
 def _json_step(step: _Step, _: int) -> str:
