@@ -86,6 +86,8 @@ class ParquetHours:
             raise MeshlensError(
                 f"cannot write Parquet files to {self.directory}: {error.strerror}"
             ) from error
+        if any(child.returncode for child in ended):
+            raise MeshlensError(f"an hour in {self.directory} could not be converted: its lines stay there")
 
     def close(self) -> None:
         """Wait until finished hours are converted. The hour that goes on is, by who writes next."""
@@ -207,4 +209,7 @@ def _samples(reading: Reading) -> Iterator[dict[str, Any]]:
 
 if __name__ == "__main__":
     for word in sys.argv[1:]:
-        convert(Path(word))
+        try:
+            convert(Path(word))
+        except (OSError, TypeError, ValueError) as error:
+            sys.exit(f"{word}: {error}")
