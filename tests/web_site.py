@@ -10,8 +10,7 @@ import uvicorn
 from starlette.applications import Starlette
 
 from meshlens.probes.reading import Reading
-from meshlens.web import History, Series
-from meshlens.web.hub import HistoryKind
+from meshlens.web import History, HistoryKind, Series
 
 __all__ = ["FakeHub", "serving"]
 
@@ -52,12 +51,11 @@ class FakeHub:
         until_ns: int,
         step_s: float,
         names: Collection[str] = (),
-        interface: str = "",
         top: int = 8,
     ) -> History:
         """Two series: one that climbs, one that is not there in its second half."""
         asked = {"kind": kind, "since_ns": since_ns, "until_ns": until_ns, "step_s": step_s}
-        self.asked.append({**asked, "names": names, "interface": interface, "top": top})
+        self.asked.append({**asked, "names": names, "top": top})
         times = tuple(range(since_ns, until_ns, int(step_s * 1e9)))
         climbing = tuple(float(at) for at in range(len(times)))
         half = tuple(100.0 if at < len(times) // 2 else None for at in range(len(times)))

@@ -23,6 +23,8 @@ COMMANDS = {
     "top": ("meshlens.cli.top", "Show who sends what right now: interfaces, stations, flows."),
     "flows": ("meshlens.cli.flows", "Print who talks to whom: flows, added up in the kernel."),
     "stations": ("meshlens.cli.stations", "Print who is there: stations, and what tells their kind."),
+    "serve": ("meshlens.cli.serve", "Watch all as a daemon: dashboard, JSON API, Prometheus, history."),
+    "history": ("meshlens.cli.history", "Ask the history that 'meshlens serve' keeps."),
     "bpfcountd": ("meshlens.cli.bpfcountd", "Stand in for bpfcountd: its flags, its socket."),
     "read": ("meshlens.cli.read", "Print the counts of a pinned counter."),
     "detach": ("meshlens.cli.detach", "End a pinned counter."),

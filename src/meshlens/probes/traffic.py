@@ -62,13 +62,15 @@ class InterfaceSession:
     def close(self) -> None:
         """Detach everywhere. `interfaces()` goes on telling what was counted."""
         with self._lock:
-            if self._counters and self._watch:
+            watch, counters = self._watch, self._counters
+            if watch and counters:
                 self._meters.detach()
-                self._last = self._read(self._counters)
+                self._last = self._read(counters)
                 self._meters.stop()
-                self._counters.close()
-                self._watch.close()
-                self._counters = self._watch = None
+                counters.close()
+                self._watch = self._counters = None
+        if watch:
+            watch.close()  # a thread in wait() may need the lock before it ends
 
     def interfaces(self) -> list[InterfaceTraffic]:
         """What passed so far, in the order of the interfaces' indexes.
@@ -92,11 +94,13 @@ class InterfaceSession:
 
     def wait(self, seconds: float) -> None:
         """Follow the interfaces for so long; `wake()` ends it early."""
-        assert self._watch, "within `with` only"
+        watch = self._watch
+        assert watch, "within `with` only"
         deadline = time.monotonic() + seconds
-        while (left := deadline - time.monotonic()) > 0 and self._watch.wait(left):
+        while (left := deadline - time.monotonic()) > 0 and watch.wait(left):
             with self._lock:
-                self._meters.follow()
+                if self._watch:
+                    self._meters.follow()
 
     def wake(self) -> None:
         """End a `wait()`: from another thread, or from a signal handler."""

@@ -1,5 +1,5 @@
 """The HTTP side of `meshlens serve`: a read-only JSON API, live events, and the dashboard (extra `[web]`)."""
 
-from meshlens.web.hub import History, Hub, Series
+from meshlens.web.hub import History, HistoryKind, Hub, Series
 
-__all__ = ["History", "Hub", "Series"]
+__all__ = ["History", "HistoryKind", "Hub", "Series"]

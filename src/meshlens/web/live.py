@@ -7,7 +7,7 @@ from typing import Final
 from meshlens.probes.rates import Rates, rates
 from meshlens.probes.reading import Reading
 from meshlens.web.hub import Hub
-from meshlens.web.tick import Tick, tick
+from meshlens.web.tick import By, Tick, tick
 
 __all__ = ["Live"]
 
@@ -25,6 +25,7 @@ class Live:
         self._before: Reading | None = None
         self._latest: Tick | None = None
         self._recent: deque[Tick] = deque(maxlen=_RECENT)
+        self._json: dict[tuple[str, int, By], str] = {}
         self._changed = asyncio.Event()
         self.rates = Rates()
         self.ended = False
@@ -46,6 +47,7 @@ class Live:
         elif self.viewers or reading.time_ns - self._before.time_ns >= _IDLE_NS:
             self.rates = rates(self._before, reading)
             self._latest = tick(self._before, reading, self.rates)
+            self._json.clear()
             self._before = reading
             self._recent.append(self._latest.slim(_RECENT_TOP))
             self._changed.set()
@@ -60,9 +62,17 @@ class Live:
         """The newest tick; None before the second reading."""
         return self._latest
 
-    def recent(self, interface: str, after_ns: int = 0) -> str:
+    def latest_json(self, interface: str, top: int, by: By) -> str:
+        """The newest tick as JSON, made once for all viewers that look at the same."""
+        assert self._latest is not None
+        known = self._json.get((interface, top, by))
+        if known is None:
+            known = self._json[interface, top, by] = self._latest.json(interface, top, by)
+        return known
+
+    def recent(self, interface: str, by: By, after_ns: int = 0) -> str:
         """Those ticks after `after_ns` that are still known, with the rows for charts, as a JSON list."""
-        ticks = [each.json(interface, _RECENT_TOP) for each in self._recent if each.time_ns > after_ns]
+        ticks = [each.json(interface, _RECENT_TOP, by) for each in self._recent if each.time_ns > after_ns]
         return f"[{','.join(ticks)}]"
 
     def remembers(self, time_ns: int) -> bool:

@@ -8,7 +8,7 @@ from starlette.datastructures import QueryParams
 from meshlens.errors import UsageError
 from meshlens.web.tables import Row
 
-__all__ = ["LIMIT_DEFAULT", "LIMIT_MAX", "number", "only", "select"]
+__all__ = ["LIMIT_DEFAULT", "LIMIT_MAX", "number", "one_of", "only", "select"]
 
 LIMIT_DEFAULT: Final = 100
 LIMIT_MAX: Final = 10_000
@@ -61,6 +61,14 @@ def number(
         value = None
     if value is None or not least <= value <= most:
         raise UsageError(f"{name}={params[name]}: a number from {least} to {most} is wanted")
+    return value
+
+
+def one_of(params: Mapping[str, str], name: str, choices: Sequence[Any]) -> Any:
+    """A parameter that is one of some words; the first is meant where it is not given."""
+    value = params.get(name, choices[0])
+    if value not in choices:
+        raise UsageError(f"{name}={value}: there are {', '.join(choices)}")
     return value
 
 

@@ -7,20 +7,21 @@ from collections.abc import Callable
 from dataclasses import asdict
 from typing import Final, get_args
 
+from starlette.datastructures import QueryParams
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
-from meshlens.errors import UsageError
 from meshlens.probes.reading import Reading
 from meshlens.web.assets import asset_response, assets
 from meshlens.web.events import VIEWERS_MAX, EventStream
 from meshlens.web.hub import HistoryKind, Hub
 from meshlens.web.live import Live
-from meshlens.web.query import number, only, select
+from meshlens.web.query import number, one_of, only, select
 from meshlens.web.tables import TABLES, Table, whole
+from meshlens.web.tick import By
 
 __all__ = ["METRICS_TYPE", "routes"]
 
@@ -110,26 +111,27 @@ def _history(hub: Hub) -> Answer:
     def answer(request: Request) -> Response:
         params = request.query_params
         only(params, ("kind", "range_s", "until", "points", "name", "interface", "top"))
-        kind: HistoryKind = params.get("kind", "interfaces")  # type: ignore[assignment]
-        if kind not in get_args(HistoryKind):
-            raise UsageError(f"kind={kind}: there are {', '.join(get_args(HistoryKind))}")
+        kind: HistoryKind = one_of(params, "kind", get_args(HistoryKind))
         range_s = number(params, "range_s", float, 3600.0, 60.0, _YEAR_S)
         until_s = number(params, "until", float, time.time(), 0.0, 1e11)
         points = number(params, "points", int, 240, 2, 2000)
+        top = number(params, "top", int, 8, 1, _TOP_MAX)
+        interface = params.get("interface", "")
         history = hub.history(
             kind,
             since_ns=int((until_s - range_s) * 1e9),
             until_ns=int(until_s * 1e9),
             step_s=max(hub.interval_s, range_s / points),
             names=params.getlist("name"),
-            interface=params.get("interface", ""),
-            top=number(params, "top", int, 8, 1, _TOP_MAX),
+            top=_TOP_MAX if interface else top,
         )
+        series = [each for each in history.series if interface in ("", each.interface)]
+        first = list(dict.fromkeys((each.name, each.interface) for each in series))[:top]
         return JSONResponse(
             {
                 "step_s": history.step_s,
                 "times": [time_ns / 1e9 for time_ns in history.times_ns],
-                "series": [asdict(each) for each in history.series],
+                "series": [asdict(each) for each in series if (each.name, each.interface) in first],
             }
         )
 
@@ -138,8 +140,9 @@ def _history(hub: Hub) -> Answer:
 
 def _recent(live: Live) -> Answer:
     def answer(request: Request) -> Response:
-        only(request.query_params, ("interface",))
-        ticks = live.recent(request.query_params.get("interface", ""))
+        params = request.query_params
+        only(params, ("interface", "by"))
+        ticks = live.recent(params.get("interface", ""), _by(params))
         return Response(ticks, media_type="application/json")
 
     return answer
@@ -148,7 +151,7 @@ def _recent(live: Live) -> Answer:
 def _events(live: Live) -> Callable[[Request], object]:
     async def answer(request: Request) -> ASGIApp:
         params = request.query_params
-        only(params, ("interface", "top"))
+        only(params, ("interface", "top", "by"))
         if request.method == "HEAD":
             return Response(media_type="text/event-stream")
         if live.viewers >= VIEWERS_MAX:
@@ -157,6 +160,11 @@ def _events(live: Live) -> Callable[[Request], object]:
         top = number(params, "top", int, _TOP_DEFAULT, 1, _TOP_MAX)
         last_id = request.headers.get("last-event-id", "")
         known_id = int(last_id) if re.fullmatch(r"[0-9]{1,19}", last_id) else None
-        return EventStream(live, params.get("interface", ""), top, known_id)
+        return EventStream(live, params.get("interface", ""), top, _by(params), known_id)
 
     return answer
+
+
+def _by(params: QueryParams) -> By:
+    by: By = one_of(params, "by", ("bytes", "packets"))
+    return by

@@ -4,8 +4,8 @@ import json
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
-from itertools import islice
-from typing import Any, Final
+from heapq import nlargest
+from typing import Any, Final, Literal
 
 from meshlens.probes.flow_record import Flow
 from meshlens.probes.rates import Rate, Rates, TwoWay, flow_key, station_key
@@ -13,21 +13,20 @@ from meshlens.probes.reading import ProbeCost, Reading
 from meshlens.probes.snapshot import Direction
 from meshlens.probes.station_record import Station
 from meshlens.web.ethertypes import ethertype_name
+from meshlens.web.tables import Row
 
-__all__ = ["Row", "Tick", "tick"]
-
-#: One line of a table, as JSON. Rates are pairs [packets per second, bytes per second].
-Row = dict[str, Any]
+__all__ = ["By", "Tick", "tick"]
 
 _NOTHING: Final = Rate(0.0, 0.0)
 _SILENT: Final = TwoWay(_NOTHING, _NOTHING)
-#: The rows that a viewer's interface and number cut.
-_TOPS: Final = ("filters", "stations", "flows", "ethertypes")
+#: By what rows are chosen: the place of the rate in its pair.
+By = Literal["packets", "bytes"]
+_PLACE: Final[dict[By, int]] = {"packets": 0, "bytes": 1}
 
 
 @dataclass(frozen=True, slots=True)
 class Tick:
-    """The rates up to one reading. Rows of all but `interfaces` stand in falling order of bytes.
+    """The rates up to one reading; a rate is a pair [packets per second, bytes per second].
 
     Filters, stations and flows without a packet are left out; `stations_known` and `flows_going_on` count all
     of them by interface.
@@ -46,7 +45,7 @@ class Tick:
     costs: tuple[Row, ...]
 
     def slim(self, top: int) -> "Tick":
-        """Only what charts of the past need: of each interface the `top` filters and stations."""
+        """Only what charts of the past need: the `top` filters and stations of each interface, by either."""
         return replace(
             self,
             filters=_top_of_each(self.filters, top),
@@ -56,14 +55,19 @@ class Tick:
             costs=(),
         )
 
-    def json(self, interface: str = "", top: int = 20) -> str:
-        """Compact JSON of at most `top` rows a table, all of them of `interface` if one is named."""
-        cut = {name: _cut(getattr(self, name), interface, top) for name in _TOPS}
+    def json(self, interface: str = "", top: int = 20, by: By = "bytes") -> str:
+        """Compact JSON, in each table the `top` rows with the most packets or bytes of both ways together.
+
+        With an interface, of that one only.
+        """
+        tables = {"filters": self.filters, "stations": self.stations, "flows": self.flows}
+        cut = {name: _top(_of(rows, interface), top, by) for name, rows in tables.items()}
         event = {
             "time": self.time_ns / 1e9,
             "seconds": round(self.seconds, 3),
             "interfaces": self.interfaces,
             **cut,
+            "ethertypes": list(_of(self.ethertypes, interface)),
             "stations_known": _sum(self.stations_known, interface),
             "flows_going_on": _sum(self.flows_going_on, interface),
             "missed": self.missed,
@@ -78,10 +82,10 @@ def tick(before: Reading, now: Reading, difference: Rates) -> Tick:
         now.time_ns,
         difference.seconds,
         tuple(_interfaces(now, difference)),
-        _by_bytes(_filters(difference)),
-        _by_bytes(_stations(now.stations, difference)),
-        _by_bytes(_flows((*now.flows, *now.ended), difference)),
-        _by_bytes(_ethertypes(difference)),
+        tuple(_filters(difference)),
+        tuple(_stations(now.stations, difference)),
+        tuple(_flows((*now.flows, *now.ended), difference)),
+        tuple(_ethertypes(difference)),
         _number_by_interface(now.stations),
         _number_by_interface(now.flows),
         now.missed,
@@ -168,28 +172,27 @@ def _pair(rate: Rate) -> list[float]:
     return [round(rate.packets, 1), round(rate.bytes, 1)]
 
 
-def _by_bytes(rows: Iterable[Row]) -> tuple[Row, ...]:
-    return tuple(sorted(rows, key=_bytes, reverse=True))
+def _of(rows: Iterable[Row], interface: str) -> Iterable[Row]:
+    return (row for row in rows if not interface or row["interface"] == interface)
 
 
-def _bytes(row: Row) -> float:
-    one, other = ("sent", "received") if "sent" in row else ("in", "out")
-    total: float = row[one][1] + row[other][1]
-    return total
+def _top(rows: Iterable[Row], top: int, by: By) -> list[Row]:
+    place = _PLACE[by]
 
+    def rate(row: Row) -> float:
+        one, other = ("sent", "received") if "sent" in row else ("in", "out")
+        both: float = row[one][place] + row[other][place]
+        return both
 
-def _cut(rows: Iterable[Row], interface: str, top: int) -> list[Row]:
-    return list(islice((row for row in rows if not interface or row["interface"] == interface), top))
+    return nlargest(top, rows, rate)
 
 
 def _top_of_each(rows: Iterable[Row], top: int) -> tuple[Row, ...]:
-    seen: Counter[str] = Counter()
-    kept = []
+    by_interface: dict[str, list[Row]] = defaultdict(list)
     for row in rows:
-        seen[row["interface"]] += 1
-        if seen[row["interface"]] <= top:
-            kept.append(row)
-    return tuple(kept)
+        by_interface[row["interface"]].append(row)
+    kept = [row for of_one in by_interface.values() for by in _PLACE for row in _top(of_one, top, by)]
+    return tuple({id(row): row for row in kept}.values())
 
 
 def _number_by_interface(things: Iterable[Station | Flow]) -> dict[str, int]:
