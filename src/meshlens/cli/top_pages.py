@@ -17,8 +17,8 @@ __all__ = ["Addresses", "Page", "Pages", "missed"]
 Addresses = Callable[[], Mapping[str, set[str]]]
 
 #: Moments for which the speed of a thing is remembered, and of how many things.
-_MOMENTS: Final = 120
-_REMEMBERED: Final = 1000
+_MOMENTS: Final = 100
+_REMEMBERED: Final = 300
 
 
 @dataclass(slots=True)
