@@ -53,6 +53,7 @@ def test_the_kernel_and_the_python_definition_give_the_same_flows(collection: st
 ODD = {
     "LINKTYPE_IPV4_invalid.pcap": "IPv6 where the link type says IPv4: we look at the version",
     "LINKTYPE_IPV6_invalid.pcap": "the other way round",
+    "beep-oobr.pcap": "no version of IP in the first byte: tshark passes over it, we call it unreadable",
     "bigtcp-ipv6-vxlan-ipv4.pcap": "a payload length of 0: for tshark nothing follows the header",
     "bigtcp-ipv6-vxlan-ipv6.pcap": "the same",
     "ipv6_frag6_negative_len.pcap": "a payload shorter than its extension headers: we go on to what is there",
@@ -117,6 +118,6 @@ def test_so_they_are_in_every_capture_with_ipv6_tags_and_fragments_among_them(co
     seen = compare(captures(collection))
     assert seen.packets.total() > 2000
     assert seen.ipv6 > 100
-    if collection != "iot_sentinel":
-        assert seen.tagged > 10
-        assert seen.fragments > 10
+    if collection == "ndpi":
+        assert seen.tagged > 1000
+        assert seen.fragments > 1000

@@ -21,17 +21,18 @@ _EXTENSIONS: Final = {
 _FRAGMENT: Final = 44
 _WITH_PORTS: Final = {6: "tcp", 17: "udp", 33: "dccp", 132: "sctp", 136: "udp"}
 _FIELDS: Final = (
-    "frame.len", "frame.protocols", "ip.src", "ip.dst", "ip.proto", "ip.frag_offset", "ipv6.src", "ipv6.dst",
-    "ipv6.nxt", "ipv6.fraghdr.offset", *_EXTENSIONS.values(),
+    "frame.len", "frame.cap_len", "frame.protocols", "ip.src", "ip.dst", "ip.proto", "ip.frag_offset",
+    "ipv6.src", "ipv6.dst", "ipv6.nxt", "ipv6.fraghdr.offset", *_EXTENSIONS.values(),
     *(f"{name}.{port}" for name in sorted(set(_WITH_PORTS.values())) for port in ("srcport", "dstport")),
 )  # fmt: skip
+_ETHERNET_BYTES: Final = 14
 _BEFORE_IP: Final = {"eth", "ethertype", "vlan", "raw"}
 
 
 @dataclass(slots=True)
 class Conversations:
-    """Packets and bytes by ends. `unreadable` IP packets have no addresses; of the others some are `tagged`,
-    some later `fragments`, some `ipv6`.
+    """Packets and bytes by ends; `unreadable` are frames that end before they have told their addresses. Of
+    the packets some are `tagged`, some later `fragments`, some `ipv6`.
     """
 
     packets: Counter[Ends] = field(default_factory=Counter)
@@ -56,7 +57,8 @@ def conversations(path: Path) -> Conversations | None:
     for line in done.stdout.splitlines():
         columns = line.split("\t")
         told = {name: column.split(",") for name, column in zip(_FIELDS, columns, strict=True) if column}
-        _add(found, told)
+        if "frame.protocols" in told:  # else a record of the file that is no frame
+            _add(found, told)
     return found
 
 
@@ -64,6 +66,7 @@ def _add(found: Conversations, told: dict[str, list[str]]) -> None:
     names = told["frame.protocols"][0].split(":")
     outermost = next((name for name in names if name not in _BEFORE_IP), "")
     if outermost not in ("ip", "ipv6"):
+        found.unreadable += int(told["frame.cap_len"][0]) < _ETHERNET_BYTES
         return
     if f"{outermost}.src" not in told or f"{outermost}.dst" not in told:
         found.unreadable += 1
