@@ -4,6 +4,7 @@ Nobody is asked over the network, a name server least of all.
 """
 
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
@@ -32,8 +33,9 @@ class StationNames:
         self._netlink.close()
 
     def refresh(self) -> None:
-        """Read the neighbour table. Raises OSError."""
-        self._known |= {mac: self._hosts.get(ip, ip) for mac, ip in addresses(self._netlink).items()}
+        """Read the neighbour table; if it changes faster than that, what is known stays."""
+        with suppress(OSError):
+            self._known |= {mac: self._hosts.get(ip, ip) for mac, ip in addresses(self._netlink).items()}
 
     def name(self, mac: str, calls_itself: str) -> str:
         """The name of a station: given, else how it calls itself, else by its IP address, else ""."""
@@ -41,7 +43,10 @@ class StationNames:
 
 
 def addresses(netlink: RtNetlink) -> dict[str, str]:
-    """MAC -> IP address in the neighbour table; of several IPv4 goes first, link-local ones last."""
+    """MAC -> IP address in the neighbour table; of several IPv4 goes first, link-local ones last.
+
+    Raises OSError.
+    """
     found: dict[str, IpAddress] = {}
     for mac, ip in neighbours(netlink):
         if mac not in found or _rank(ip) < _rank(found[mac]):

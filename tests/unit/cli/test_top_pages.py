@@ -101,6 +101,15 @@ def test_a_station_without_known_addresses_says_so_but_has_its_link_local_one(pa
     assert pages.lines() == []
 
 
+def test_addresses_that_cannot_be_read_are_unknown() -> None:
+    def busy() -> dict[str, set[str]]:
+        raise OSError("the table changed faster than it could be read")
+
+    pages = Pages(busy)
+    pages.take(reading(0))
+    assert "no IP address of" in pages.drill(look_at(pages, "stations")[0])
+
+
 def test_behind_a_flow_and_a_filter_there_is_nothing(pages: Pages) -> None:
     for title in ("flows", "filters"):
         line = look_at(pages, title)[0]
