@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from datetime import UTC, datetime
 
+from meshlens.outputs.text import endpoint
 from meshlens.probes.flow_record import Flow
 
 __all__ = ["FLOW_HEADING", "flow_json", "flow_line", "summary_json", "summary_line"]
@@ -23,8 +24,8 @@ def flow_line(flow: Flow) -> str:
     begin = datetime.fromtimestamp(flow.first_ns / 1e9, UTC).strftime("%H:%M:%S.%f")[:-3]
     return _LINE.format(
         begin, f"{flow.duration_ns / 1e9:.3f}", flow.direction or "-", flow.protocol,
-        _end(flow.src, flow.src_port), _end(flow.dst, flow.dst_port), flow.src_packets, flow.src_bytes,
-        flow.dst_packets, flow.dst_bytes, flow.flags or "-", flow.ended or "-", flow.inside,
+        endpoint(flow.src, flow.src_port), endpoint(flow.dst, flow.dst_port), flow.src_packets,
+        flow.src_bytes, flow.dst_packets, flow.dst_bytes, flow.flags or "-", flow.ended or "-", flow.inside,
     ).rstrip()  # fmt: skip
 
 
@@ -45,9 +46,3 @@ def summary_json(flows: int, missed: Mapping[str, int], other: int) -> str:
     return json.dumps(
         {"flows": flows, "other": other, "missed": sum(missed.values()), "reasons": dict(missed)}
     )
-
-
-def _end(address: str, port: int) -> str:
-    if not port:
-        return address
-    return f"[{address}]:{port}" if ":" in address else f"{address}:{port}"

@@ -1,0 +1,80 @@
+"""Live rates: one task makes a tick of each reading, and all viewers share it."""
+
+import asyncio
+from collections import deque
+from typing import Final
+
+from meshlens.probes.rates import Rates, rates
+from meshlens.probes.reading import Reading
+from meshlens.web.hub import Hub
+from meshlens.web.tick import By, Tick, tick
+
+__all__ = ["Live"]
+
+_RECENT: Final = 180
+_RECENT_TOP: Final = 12
+#: Without viewers a tick is made only as often: just so that the first one finds lines in the charts.
+_IDLE_NS: Final = 10_000_000_000
+
+
+class Live:
+    """The newest tick, the recent ones, and how many watch."""
+
+    def __init__(self, hub: Hub) -> None:
+        self._hub = hub
+        self._before: Reading | None = None
+        self._latest: Tick | None = None
+        self._recent: deque[Tick] = deque(maxlen=_RECENT)
+        self._json: dict[tuple[str, int, By], str] = {}
+        self._changed = asyncio.Event()
+        self.rates = Rates()
+        self.ended = False
+        self.viewers = 0
+
+    async def run(self) -> None:
+        """Follow the hub until it ends."""
+        self._before = self._hub.latest()
+        try:
+            async for reading in self._hub.subscribe():
+                self._take(reading)
+        finally:
+            self.ended = True
+            self._changed.set()
+
+    def _take(self, reading: Reading) -> None:
+        if self._before is None or reading.time_ns < self._before.time_ns:  # the first; a clock set back
+            self._before = reading
+        elif self.viewers or reading.time_ns - self._before.time_ns >= _IDLE_NS:
+            self.rates = rates(self._before, reading)
+            self._latest = tick(self._before, reading, self.rates)
+            self._json.clear()
+            self._before = reading
+            self._recent.append(self._latest.slim(_RECENT_TOP))
+            self._changed.set()
+            self._changed = asyncio.Event()
+
+    async def changed(self) -> None:
+        """Wait for the next tick, or the end."""
+        if not self.ended:
+            await self._changed.wait()
+
+    def latest(self) -> Tick | None:
+        """The newest tick; None before the second reading."""
+        return self._latest
+
+    def latest_json(self, interface: str, top: int, by: By) -> str:
+        """The newest tick as JSON, made once for all viewers that look at the same."""
+        assert self._latest is not None
+        known = self._json.get((interface, top, by))
+        if known is None:
+            known = self._json[interface, top, by] = self._latest.json(interface, top, by)
+        return known
+
+    def recent(self, interface: str, by: By, after_ns: int = 0) -> str:
+        """Those ticks after `after_ns` that are still known, with the rows for charts, as a JSON list."""
+        ticks = [each.json(interface, _RECENT_TOP, by) for each in self._recent if each.time_ns > after_ns]
+        return f"[{','.join(ticks)}]"
+
+    def remembers(self, time_ns: int) -> bool:
+        """Whether a tick of this time is among the recent ones."""
+        return any(each.time_ns == time_ns for each in self._recent)
