@@ -58,9 +58,10 @@ async def _follow(live: Live) -> None:
 
 
 def _no_page(request: Request, error: Exception) -> Response:
-    status = error.status_code if isinstance(error, HTTPException) else 500
-    detail = f"there is nothing at {request.url.path}" if status == 404 else getattr(error, "detail", "")
-    return JSONResponse({"error": detail}, status)
+    assert isinstance(error, HTTPException)
+    found = error.status_code != 404
+    problem = error.detail if found else f"there is nothing at {request.url.path}"
+    return JSONResponse({"error": problem}, error.status_code, error.headers)
 
 
 def _refused(_: Request, error: Exception) -> Response:

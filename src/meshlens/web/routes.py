@@ -152,12 +152,12 @@ def _events(live: Live) -> Callable[[Request], object]:
     async def answer(request: Request) -> ASGIApp:
         params = request.query_params
         only(params, ("interface", "top", "by"))
+        top = number(params, "top", int, _TOP_DEFAULT, 1, _TOP_MAX)
         if request.method == "HEAD":
             return Response(media_type="text/event-stream")
         if live.viewers >= VIEWERS_MAX:
             retry = {"Retry-After": "10"}
             raise HTTPException(503, f"{VIEWERS_MAX} viewers are watching already", retry)
-        top = number(params, "top", int, _TOP_DEFAULT, 1, _TOP_MAX)
         last_id = request.headers.get("last-event-id", "")
         known_id = int(last_id) if re.fullmatch(r"[0-9]{1,19}", last_id) else None
         return EventStream(live, params.get("interface", ""), top, _by(params), known_id)

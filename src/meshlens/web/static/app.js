@@ -222,7 +222,7 @@ function drawInterfaces() {
     const [name, incoming, outgoing, line] = button.children;
     write(name, tile.title + (tile.up === false ? " (down)" : ""));
     write(incoming, tile.name ? rate(rateOf(tile.in, choice.by), choice.by) : `${count(latest.interfaces.length)} interfaces`);
-    write(outgoing, tile.name ? rate(rateOf(tile.out, choice.by), choice.by) : choice.interface ? "" : `${count(latest.stations_known)} stations`);
+    write(outgoing, tile.name ? rate(rateOf(tile.out, choice.by), choice.by) : choice.interface ? "" : `${count(latest.stations_known)} stations, ${count(latest.flows_going_on)} flows`);
     drawSpark(line, tile.name ? store.spark(tile.name, choice.by, SPARK) : [], SPARK);
   });
 }
