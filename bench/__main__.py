@@ -33,6 +33,7 @@ CLAIMS = (
     "libpcap",
     "capture",
     "flows",
+    "stations",
 )
 
 

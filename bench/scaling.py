@@ -16,7 +16,6 @@ from bench.inputs import GLUON, by_kind, filter_list, overhead, payload
 from bench.measure import difference, ns_by_kind
 from bench.programs import ListCounter, empty_program, kernel_bytes
 from bench.report import Figure
-from meshlens.decision.graph import topological
 from meshlens.decision.merge import DecisionGraph
 from meshlens.ebpf import Program, VerifierError
 from meshlens.filters.compiler import compile_list
@@ -120,6 +119,6 @@ def _words(graphs: Sequence[DecisionGraph]) -> str:
     """What became of the filters: the nodes, and how they are counted."""
     parts = []
     for graph in graphs:
-        nodes = sum(len(topological(part)) for part in (graph.outer, graph.inner) if part)
+        nodes = len(graph.nodes())
         parts.append(f"{nodes:,} nodes, {len(graph.matches):,} {'marks' if graph.marks else 'classes'}")
     return " + ".join(parts)

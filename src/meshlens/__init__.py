@@ -19,6 +19,10 @@ if TYPE_CHECKING:
     from meshlens.probes.pinned import PinnedCounter, open_pin, pin_names
     from meshlens.probes.pins import detach_pin
     from meshlens.probes.snapshot import Count, Snapshot
+    from meshlens.probes.station_record import Station
+    from meshlens.probes.stations import stations
+    from meshlens.probes.traffic import InterfaceSession, interfaces
+    from meshlens.probes.traffic_record import InterfaceTraffic, Traffic
 
 __all__ = [
     "CapturedFrame",
@@ -27,22 +31,28 @@ __all__ = [
     "CountSession",
     "FilterList",
     "Flow",
+    "InterfaceSession",
+    "InterfaceTraffic",
     "MeshlensError",
     "NotSupported",
     "PermissionDenied",
     "PinnedCounter",
     "Snapshot",
+    "Station",
+    "Traffic",
     "UsageError",
     "compile_list",
     "count",
     "count_files",
     "detach_pin",
     "flows",
+    "interfaces",
     "load_list",
     "open_pin",
     "parse_list",
     "pin_names",
     "read_capture",
+    "stations",
 ]
 
 __version__ = "0.1.0"
@@ -59,6 +69,10 @@ _HOMES = {
     "meshlens.probes.pinned": ("PinnedCounter", "open_pin", "pin_names"),
     "meshlens.probes.pins": ("detach_pin",),
     "meshlens.probes.snapshot": ("Count", "Snapshot"),
+    "meshlens.probes.station_record": ("Station",),
+    "meshlens.probes.stations": ("stations",),
+    "meshlens.probes.traffic": ("InterfaceSession", "interfaces"),
+    "meshlens.probes.traffic_record": ("InterfaceTraffic", "Traffic"),
 }
 
 

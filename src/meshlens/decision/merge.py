@@ -24,7 +24,7 @@ from dataclasses import dataclass, field, replace
 from meshlens.decision.build import Classes, Marks, Part, TooEntangledError
 from meshlens.decision.diagram import Diagram, Test, Verdict, restrict
 from meshlens.decision.expr import Entry, Expr, Space, space_of
-from meshlens.decision.graph import Leaf, Node, enter, leaf
+from meshlens.decision.graph import Leaf, Node, enter, leaf, topological
 from meshlens.decision.split import State
 from meshlens.errors import UsageError
 
@@ -46,6 +46,10 @@ class DecisionGraph:
     row_slots: int
     matches: tuple[frozenset[int], ...]
     marks: bool
+
+    def nodes(self) -> list[Node]:
+        """Every node of both parts, each before those it leads to."""
+        return [node for part in (self.outer, self.inner) if part for node in topological(part)]
 
     def row_slot(self, row: int) -> int:
         """The first slot of a row."""

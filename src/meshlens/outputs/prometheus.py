@@ -1,12 +1,10 @@
 """Prometheus: the counts of filters as text, as a file for node_exporter, and over HTTP."""
 
-import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from threading import Lock
 
-from meshlens.errors import MeshlensError
 from meshlens.outputs.exposition import (
     CONTENT_TYPE,
     Family,
@@ -16,6 +14,7 @@ from meshlens.outputs.exposition import (
     label_text,
     sample,
 )
+from meshlens.outputs.files import replace_file
 from meshlens.outputs.httpd import serve_http
 from meshlens.probes.snapshot import Count, Snapshot
 
@@ -52,23 +51,12 @@ def format_prometheus(snapshot: Snapshot) -> str:
     return "\n".join(lines) + "\n"
 
 
-def write_textfile(path: str | Path, page: Snapshot | bytes) -> None:
+def write_textfile(path: str | Path, snapshot: Snapshot) -> None:
     """Replace the file `path` in one step, so that node_exporter's textfile collector never reads half of it.
 
-    `page` is a snapshot, or what is to stand in the file. The collector reads names that end in ".prom" only.
-    Raises MeshlensError if the file cannot be written.
+    The collector reads names that end in ".prom" only. Raises MeshlensError if the file cannot be written.
     """
-    path = Path(path)
-    part = path.with_name(f".{path.name}.{os.getpid()}")  # a name that the collector does not read
-    try:
-        try:
-            part.write_bytes(page if isinstance(page, bytes) else encode(format_prometheus(page)))
-            part.chmod(0o644)
-            part.replace(path)
-        finally:
-            part.unlink(missing_ok=True)
-    except OSError as error:
-        raise MeshlensError(f"cannot write {path}: {error.strerror}") from error
+    replace_file(path, encode(format_prometheus(snapshot)))
 
 
 @contextmanager

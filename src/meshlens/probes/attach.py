@@ -30,7 +30,7 @@ from meshlens.probes.plan import AttachMode, CounterPlan, hook_of
 from meshlens.probes.readout import COUNTERS, Layout, Totals, read_counters
 from meshlens.probes.snapshot import Direction
 
-__all__ = ["Attachment", "How", "attach_counter"]
+__all__ = ["Attachment", "How", "attach_at", "attach_at_tc", "attach_counter"]
 
 How = Literal["tcx", "clsact", "xdp-native", "xdp-generic", "socket"]
 
@@ -98,13 +98,17 @@ def attach_counter(plan: CounterPlan, interface: Interface, direction: Direction
     PermissionDenied or VerifierError. Nothing stays attached after an error.
     """
     program = plan.program(direction).load()
-    how, link = _attach(plan.mode, program, interface.index, direction)
+    how, link = attach_at(plan.mode, program, interface.index, direction)
     counters = program.maps[COUNTERS].mmap()
     program.spec = None  # its instructions take a megabyte; the kernel has them
     return Attachment(interface.name, interface.index, direction, how, program, link, plan.layout, counters)
 
 
-def _attach(mode: AttachMode, program: Program, ifindex: int, direction: Direction) -> tuple[How, Link]:
+def attach_at(mode: AttachMode, program: Program, ifindex: int, direction: Direction) -> tuple[How, Link]:
+    """Attach a program, of the type for `hook_of(mode, direction)`, and say how.
+
+    Raises BpfError if the interface is gone, NotSupported or PermissionDenied.
+    """
     match hook_of(mode, direction):
         case "socket":
             return "socket", attach_socket(program, ifindex)
@@ -112,6 +116,13 @@ def _attach(mode: AttachMode, program: Program, ifindex: int, direction: Directi
             return "xdp-native", attach_xdp(program, ifindex, "native")
         case "xdp":
             return "xdp-generic", attach_xdp(program, ifindex, "generic")
+    return attach_at_tc(program, ifindex, direction)
+
+
+def attach_at_tc(
+    program: Program, ifindex: int, direction: Direction
+) -> tuple[Literal["tcx", "clsact"], Link]:
+    """Attach a program by TCX, else by clsact. Raises BpfError, NotSupported, PermissionDenied."""
     try:
         return "tcx", attach_tcx(program, ifindex, _TC_HOOKS[direction])
     except NotSupported:

@@ -3,16 +3,15 @@
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from threading import Lock
-from types import TracebackType
-from typing import Final, Literal, Self
+from typing import Final, Literal
 
 from meshlens.errors import MeshlensError, NotSupported
 from meshlens.filters.lists import FilterList, load_list
 from meshlens.probes.attach import Attachment
 from meshlens.probes.coverage import Coverage
-from meshlens.probes.interfaces import Interface, InterfaceWatch, link_type_of
+from meshlens.probes.interfaces import Interface, link_type_of
 from meshlens.probes.plan import AttachMode, CounterPlan, plan_list
+from meshlens.probes.session import AttachedProgram, Session
 from meshlens.probes.snapshot import Direction, Snapshot
 
 __all__ = ["DIRECTIONS", "CountSession", "DirectionChoice", "count"]
@@ -54,12 +53,14 @@ def count(
     return CountSession(listed, names, direction=direction, attach=attach, helpers=helpers)
 
 
-class CountSession:
+class CountSession(Session):
     """Counts from `with` on; `snapshot()` tells what so far, also after the end.
 
     Interfaces are followed in `wait()` and `every()`: a script waits by these instead of by time.sleep().
-    `snapshot()` and `wake()` may be called from other threads.
+    `snapshot()`, `costs()` and `wake()` may be called from other threads.
     """
+
+    probe = "count"
 
     def __init__(
         self,
@@ -73,32 +74,7 @@ class CountSession:
         self.filters, self.attach, self.helpers = filters, attach, helpers
         self._plans: dict[tuple[str, int], CounterPlan] = {}
         self._coverage = Coverage(interfaces, DIRECTIONS[direction], self._plan)
-        self._lock = Lock()
-        self._watch: InterfaceWatch | None = None
-
-    def __enter__(self) -> Self:
-        self._watch = InterfaceWatch()
-        try:
-            with self._lock:
-                self._coverage.start()
-                self._check()
-        except BaseException:
-            self.close()
-            raise
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
-
-    def close(self) -> None:
-        """Detach everywhere. `snapshot()` goes on telling what was counted."""
-        with self._lock:
-            self._coverage.stop()
-            if self._watch:
-                self._watch.close()
-                self._watch = None
+        super().__init__(self._coverage)
 
     @property
     def attachments(self) -> list[Attachment]:
@@ -110,20 +86,6 @@ class CountSession:
         with self._lock:
             sums = self._coverage.sums()
             return Snapshot(time.time_ns(), tuple(sums.counts(self._ids())), sums.missed)
-
-    def wait(self, seconds: float) -> None:
-        """Follow the interfaces for so long; `wake()` ends it early."""
-        assert self._watch, "within `with` only"
-        deadline = time.monotonic() + seconds
-        while (left := deadline - time.monotonic()) > 0 and self._watch.wait(left):
-            with self._lock:
-                self._coverage.follow()
-                self._forget_plans()
-
-    def wake(self) -> None:
-        """End a `wait()`: from another thread, or from a signal handler."""
-        if self._watch:
-            self._watch.wake()
 
     def every(self, interval_s: float) -> Iterator[Snapshot]:
         """A snapshot each `interval_s` seconds, without end; follows the interfaces in between."""
@@ -148,6 +110,19 @@ class CountSession:
                 self.filters, self._plans = before
                 raise
             self._coverage.ledger.forget(self._ids())
+
+    def _start(self) -> None:
+        super()._start()
+        self._check()
+
+    def _follow(self) -> None:
+        super()._follow()
+        self._forget_plans()
+
+    def _programs(self) -> Iterator[AttachedProgram]:
+        for interface, covered in self._coverage:
+            for each in covered.attachments:
+                yield interface.name, each.direction, each.program
 
     def _check(self) -> None:
         """A list that is wrong is wrong without any interface."""

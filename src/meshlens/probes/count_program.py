@@ -4,11 +4,12 @@ The counters are one mmap-able array value, a part for each CPU (`probes.readout
 computation, no lookup, no contention, and user space reads without a system call.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Final, Literal
 
 from meshlens.decision.access import BufferedAccess, DirectAccess, buffer_map
 from meshlens.decision.codegen import GraphLabels, emit_graph
+from meshlens.decision.graph import Mark
 from meshlens.decision.merge import DecisionGraph
 from meshlens.ebpf import (
     BPF_F_MMAPABLE,
@@ -49,7 +50,8 @@ _TYPES: Final[dict[Hook, ProgramType]] = {
 
 #: The map of a program with marks that says which frame each slot counted last.
 _STAMPS: Final = "stamps"
-# What marks keep on the stack, between the slots of decision.access and those of expressions.
+# What a program with marks keeps on the stack, between the slots of decision.access and those of expressions:
+# this CPU's counters and stamps, those of the row, the frame's number and size.
 _PART, _STAMPS_PART, _ROW, _ROW_STAMPS, _NUMBER, _PACKETS, _BYTES = -32, -40, -48, -56, -64, -72, -80
 _STAMP_BYTES: Final = 8
 
@@ -71,7 +73,7 @@ def count_program(
     """
     asm = Asm(byteorder) if byteorder else Asm()
     program = _CountProgram(asm, hook, cpus or possible_cpus(), len(compiled.matches))
-    program.start(direction, marks=any(graph.marks for graph in compiled.graphs))
+    program.start(direction, compiled.graphs)
     for number, graph in enumerate(compiled.graphs):
         program.graph(number, graph, compiled.first_slots[number], direction)
     program.end()
@@ -83,13 +85,14 @@ class _CountProgram:
 
     def __init__(self, asm: Asm, hook: Hook, cpus: int, slots: int) -> None:
         self.asm, self.hook, self.cpus, self.slots = asm, hook, cpus, slots
-        self.marks = False
+        self.marks = self.stamps = False
+        self.only_row: int | None = None
         self.rare: list[Callable[[], None]] = []
 
     def maps(self) -> dict[str, MapSpec]:
         """The counters, and what the program needs beside them."""
         maps = [_one_value(COUNTERS, self.cpus * cpu_stride(self.slots), BPF_F_MMAPABLE)]
-        if self.marks:
+        if self.stamps:
             maps.append(_one_value(_STAMPS, self.cpus * self.stamps_stride()))
         if self.hook != "xdp":
             maps += buffer_map().values()
@@ -99,7 +102,7 @@ class _CountProgram:
         """For each CPU the number of the current frame, then for each slot that of the last frame in it."""
         return _STAMP_BYTES * (1 + len(MISSED) + self.slots)
 
-    def start(self, direction: Direction | None, *, marks: bool) -> None:
+    def start(self, direction: Direction | None, graphs: Sequence[DecisionGraph]) -> None:
         """Take the context; pass over a socket's frames of the other direction; prepare for marks."""
         asm = self.asm
         asm.block("start")
@@ -107,8 +110,9 @@ class _CountProgram:
         if self.hook == "socket" and direction:
             asm.field(R0, R6, Skb.pkt_type)
             asm.jump_if(R0, "!=" if direction == "out" else "==", PACKET_OUTGOING, "out")
-        self.marks = marks
-        if marks:
+        self.marks = any(graph.marks for graph in graphs)
+        self.stamps = any(node.once for graph in graphs for node in graph.nodes() if isinstance(node, Mark))
+        if self.marks:
             self.prepare_marks()
 
     def graph(self, number: int, graph: DecisionGraph, first_slot: int, direction: Direction | None) -> None:
@@ -116,6 +120,7 @@ class _CountProgram:
         asm, elsewhere = self.asm, f"elsewhere {number}"
         way = _DIRECTIONS[direction] if direction else None
         labels = GraphLabels(len(MISSED) + first_slot, f"count {number}", f"done {number}")
+        self.only_row = None if graph.rows else labels.first_slot
         if self.hook != "socket":
             skb = self.hook == "tc"
             asm.block(f"decide {number}")
@@ -163,7 +168,10 @@ class _CountProgram:
         asm.alu("^=", R9, R0)
         asm.alu("^=", R9, R0)
         asm.jump_if(R9, ">=", len(MISSED) + self.slots, "inconsistent")
-        self.add()
+        if self.marks:
+            self.add_prepared()
+        else:
+            self.add()
 
     def add(self) -> None:
         """Add the frame to slot R9 of this CPU."""
@@ -181,6 +189,14 @@ class _CountProgram:
         self.size()
         self.bump(R2, 0, R3)
         self.bump(R2, 8, R4)
+
+    def add_prepared(self) -> None:
+        """As `add`, by what was worked out for marks."""
+        asm = self.asm
+        asm.load(R2, R10, _PART, 8)
+        asm.alu("*=", R9, PAIR_BYTES)
+        asm.alu("+=", R2, R9)
+        self.bump_prepared()
 
     def size(self) -> None:
         """R3 = packets, R4 = bytes; leaves R2 and R6 alone."""
@@ -212,28 +228,32 @@ class _CountProgram:
         asm.map_value(R2, COUNTERS)
         asm.alu("+=", R2, R1)
         asm.store(R10, _PART, R2, 8)
-        asm.alu("*=", R0, self.stamps_stride())
-        asm.map_value(R2, _STAMPS)
-        asm.alu("+=", R2, R0)
-        asm.load(R1, R2, 0, 8)
-        asm.alu("+=", R1, 1)
-        asm.store(R2, 0, R1, 8)
-        asm.alu("+=", R2, _STAMP_BYTES)
-        asm.store(R10, _STAMPS_PART, R2, 8)
-        asm.store(R10, _NUMBER, R1, 8)
+        if self.stamps:
+            asm.alu("*=", R0, self.stamps_stride())
+            asm.map_value(R2, _STAMPS)
+            asm.alu("+=", R2, R0)
+            asm.load(R1, R2, 0, 8)
+            asm.alu("+=", R1, 1)
+            asm.store(R2, 0, R1, 8)
+            asm.alu("+=", R2, _STAMP_BYTES)
+            asm.store(R10, _STAMPS_PART, R2, 8)
+            asm.store(R10, _NUMBER, R1, 8)
         self.size()
         asm.store(R10, _PACKETS, R3, 8)
         asm.store(R10, _BYTES, R4, 8)
 
     def row(self) -> None:
-        """Where the slots from R9 on begin: pairs and stamps."""
+        """Where the slots from R9 on begin: pairs and stamps. A graph of one row knows it beforehand."""
         asm = self.asm
+        if self.only_row is not None:
+            return
         for whole, current, width in ((_PART, _ROW, PAIR_BYTES), (_STAMPS_PART, _ROW_STAMPS, _STAMP_BYTES)):
-            asm.load(R2, R10, whole, 8)
-            asm.mov(R3, R9)
-            asm.alu("*=", R3, width)
-            asm.alu("+=", R2, R3)
-            asm.store(R10, current, R2, 8)
+            if whole == _PART or self.stamps:
+                asm.load(R2, R10, whole, 8)
+                asm.mov(R3, R9)
+                asm.alu("*=", R3, width)
+                asm.alu("+=", R2, R3)
+                asm.store(R10, current, R2, 8)
 
     def mark(self, slots: tuple[int, ...], once: tuple[int, ...]) -> None:
         asm = self.asm
@@ -241,8 +261,7 @@ class _CountProgram:
             self.bump_slot(slot)
         for slot in once:
             been = asm.new_label()
-            asm.load(R2, R10, _ROW_STAMPS, 8)
-            asm.alu("+=", R2, slot * _STAMP_BYTES)
+            self.in_row(_STAMPS_PART, _ROW_STAMPS, slot, _STAMP_BYTES)
             asm.load(R0, R2, 0, 8)
             asm.load(R1, R10, _NUMBER, 8)
             asm.jump_if(R0, "==", R1, been)
@@ -252,11 +271,22 @@ class _CountProgram:
 
     def bump_slot(self, slot: int) -> None:
         """Add the frame to the slot, which counts from the row's first."""
-        asm = self.asm
-        asm.load(R2, R10, _ROW, 8)
-        asm.alu("+=", R2, slot * PAIR_BYTES)
+        self.in_row(_PART, _ROW, slot, PAIR_BYTES)
+        self.bump_prepared()
+
+    def in_row(self, whole: int, row: int, slot: int, width: int) -> None:
+        """R2 = where the slot is, which counts from the row's first."""
+        if self.only_row is None:
+            self.asm.load(R2, R10, row, 8)
+        else:
+            self.asm.load(R2, R10, whole, 8)
+            slot += self.only_row
+        self.asm.alu("+=", R2, slot * width)
+
+    def bump_prepared(self) -> None:
+        """Add the frame to the pair at R2."""
         for amount, offset in ((_PACKETS, 0), (_BYTES, 8)):
-            asm.load(R1, R10, amount, 8)
+            self.asm.load(R1, R10, amount, 8)
             self.bump(R2, offset, R1)
 
     def misses(self) -> None:

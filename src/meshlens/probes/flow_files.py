@@ -73,7 +73,7 @@ class FileFlows(FlowStream):
     def _flows(self, file: Source) -> Iterator[Flow]:
         broken = None
         with read_capture(file) as reader:
-            table, meter = FlowTable(reader.name, self.options), self._meter
+            table, meter = FlowTable(self.options), self._meter
             now_ns = 0
             try:
                 for number, frame in enumerate(reader, 1):
@@ -81,12 +81,12 @@ class FileFlows(FlowStream):
                     now_ns = max(now_ns, frame.timestamp_ns)
                     if number % _BATCH_FRAMES == 0:
                         table.add(meter.take())
-                        yield from table.take(now_ns)
+                        yield from table.take(reader.name, now_ns)
             except CaptureError as error:
                 broken = error
             table.add(meter.take())
             self._settle(meter)
-            yield from table.flush(now_ns)
+            yield from table.flush(reader.name, now_ns)
         if broken:
             raise broken
 

@@ -8,10 +8,14 @@ from typing import Final, Literal
 from meshlens.probes.flow_layout import Fragment
 from meshlens.probes.snapshot import Direction
 
-__all__ = ["Ended", "Flow", "columns", "record"]
+__all__ = ["Ended", "Flow", "Inside", "columns", "record"]
 
-#: No packet came for the idle time; a period of the active time was over; the capture was.
+#: No packet came for the idle time; a period of the active time was over; the capture was, or the interface
+#: was gone.
 Ended = Literal["idle", "active", "end"]
+
+#: What the frames carry the flow in: nothing, or batman-adv packets on a mesh interface.
+Inside = Literal["", "batadv"]
 
 _DIRECTIONS: Final[tuple[Direction | None, ...]] = ("in", "out", None)
 #: IANA's protocol numbers; others are shown as numbers.
@@ -28,7 +32,9 @@ class Flow:
 
     `src` sent the first packet; `direction` is where it was seen ("in", "out", None if a file does not tell).
     `interface` is the file's name where a capture was read. Times are nanoseconds since the epoch, bytes
-    those of whole frames on the wire. TCP flags are all those seen, or-ed.
+    those of whole frames on the wire. TCP flags are all those seen, or-ed. `ended` is None while it goes on.
+
+    `inside` is "batadv" for a flow in the frames of a batman-adv mesh; bytes are those of the outer frames.
 
     The `head_` fields tell of the first packets one by one: bytes, 1 if sent by `src` or -1 by `dst`, and
     nanoseconds since the packet before (0 for the first).
@@ -49,10 +55,11 @@ class Flow:
     dst_bytes: int
     src_flags: int
     dst_flags: int
-    ended: Ended
+    ended: Ended | None
     head_sizes: tuple[int, ...]
     head_ways: tuple[int, ...]
     head_gaps_ns: tuple[int, ...]
+    inside: Inside = ""
 
     @property
     def packets(self) -> int:
@@ -76,7 +83,7 @@ class Flow:
         return "".join(letter for bit, letter in enumerate(_FLAG_LETTERS) if both >> bit & 1)
 
 
-def record(fragment: Fragment, interface: str, ended: Ended, head: int) -> Flow:
+def record(fragment: Fragment, interface: str, ended: Ended | None, head: int) -> Flow:
     """The flow of a whole fragment; of its first `head` packets the details."""
     key, src, dst = fragment.key, fragment.way, 1 - fragment.way
     ends = (key.a, key.a_port), (key.b, key.b_port)

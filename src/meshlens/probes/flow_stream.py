@@ -51,7 +51,8 @@ def to_parquet(flows: Iterable[Flow], path: str | os.PathLike[str]) -> None:
     Raises UsageError if pyarrow is not installed, OSError if the file cannot be written.
     """
     arrow = library("pyarrow")
-    lists, texts = arrow.list_(arrow.int64()), ("interface", "protocol", "src", "dst", "direction", "ended")
+    lists = arrow.list_(arrow.int64())
+    texts = ("interface", "protocol", "src", "dst", "direction", "ended", "inside")
     schema = arrow.schema(
         (name, lists if name.startswith("head_") else arrow.string() if name in texts else arrow.int64())
         for name in Flow.__dataclass_fields__

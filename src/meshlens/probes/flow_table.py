@@ -17,10 +17,10 @@ __all__ = ["FlowTable", "fold", "period_end"]
 
 
 class FlowTable:
-    """The flows of one interface or file that have not been handed out yet."""
+    """The flows of one interface or file, whose `name` they are handed out under, that were not yet."""
 
-    def __init__(self, name: str, options: FlowOptions) -> None:
-        self.name, self.options = name, options
+    def __init__(self, options: FlowOptions) -> None:
+        self.options = options
         self.exported_packets = 0
         self._pending: dict[Key, list[Fragment]] = {}
 
@@ -35,7 +35,7 @@ class FlowTable:
                     apart.append(other)
             self._pending[fragment.key] = [*apart, joined]
 
-    def take(self, now_ns: int, unfinished: Mapping[Key, list[int]] | None = None) -> list[Flow]:
+    def take(self, name: str, now_ns: int, unfinished: Mapping[Key, list[int]] | None = None) -> list[Flow]:
         """Hand out the flows that have ended by `now_ns`, by the time of their first packets.
 
         `unfinished`: when fragments that are still growing elsewhere began; a flow waits for those.
@@ -50,20 +50,33 @@ class FlowTable:
                 if reason is None or (same and reason == "idle"):
                     waiting.append(fragment)
                 else:
-                    ended.append(self._hand_out(fragment, reason))
+                    ended.append(self._hand_out(name, fragment, reason))
             if waiting:
                 self._pending[key] = waiting
             else:
                 del self._pending[key]
         return sorted(ended, key=_begin)
 
-    def flush(self, now_ns: int) -> list[Flow]:
+    def flush(self, name: str, now_ns: int) -> list[Flow]:
         """Hand out all flows: the capture ends."""
         pending, self._pending = self._pending, {}
         flows = [
-            self._hand_out(fragment, self._reason(fragment, now_ns) or "end")
+            self._hand_out(name, fragment, self._reason(fragment, now_ns) or "end")
             for fragments in pending.values()
             for fragment in fragments
+        ]
+        return sorted(flows, key=_begin)
+
+    def ongoing(self, name: str, now_ns: int, growing: Iterable[Fragment]) -> list[Flow]:
+        """The flows that have not ended, `growing` fragments from elsewhere included; all of them stay."""
+        both = FlowTable(self.options)
+        both._pending = dict(self._pending)
+        both.add(growing)
+        flows = [
+            record(fragment, name, None, self.options.head)
+            for fragments in both._pending.values()
+            for fragment in fragments
+            if self._reason(fragment, now_ns) is None
         ]
         return sorted(flows, key=_begin)
 
@@ -78,8 +91,8 @@ class FlowTable:
             return None
         return "active" if fragment.period_end_ns <= idle_end_ns else "idle"
 
-    def _hand_out(self, fragment: Fragment, reason: Ended) -> Flow:
-        flow = record(fragment, self.name, reason, self.options.head)
+    def _hand_out(self, name: str, fragment: Fragment, reason: Ended) -> Flow:
+        flow = record(fragment, name, reason, self.options.head)
         self.exported_packets += flow.packets
         return flow
 

@@ -4,6 +4,7 @@ import subprocess
 
 import pytest
 
+from meshlens.ebpf import run_statistics
 from meshlens.ebpf.query import attached
 from meshlens.errors import UsageError
 from meshlens.filters.lists import parse_list
@@ -182,5 +183,24 @@ def test_an_interface_that_counts_nothing_is_listed_with_zeros(mesh: NetNsPair) 
         with count(filters(), "veth0") as session:
             pass
         assert counts(session.snapshot(), "in") == counts(session.snapshot(), "out") == NOTHING
+
+    mesh.near.run(body)
+
+
+def test_costs_are_told_for_each_program_under_the_name_that_its_interface_has_now(mesh: NetNsPair) -> None:
+    def body() -> None:
+        add(mesh, "mesh3")
+        with count(filters(), ["mesh*"]) as session, run_statistics():
+            send(mesh.far, SOME, "mesh3")
+            mesh.near.shell("ip", "link", "set", "mesh3", "name", "mesh4")
+            session.wait(0.2)
+            costs = session.costs()
+            assert [(each.probe, each.interface, each.direction) for each in costs] == [
+                ("count", "mesh4", "in"), ("count", "mesh4", "out"),
+            ]  # fmt: skip
+            assert costs[0].run_count == len(SOME)
+            assert costs[0].run_time_ns > 0
+            assert all(each.instructions > 0 and each.memory_bytes > 0 for each in costs)
+        assert session.costs() == []
 
     mesh.near.run(body)

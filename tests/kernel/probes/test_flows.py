@@ -1,5 +1,6 @@
 """Flows of traffic in network namespaces: what was sent is what is told, and what is not told is counted."""
 
+import contextlib
 import json
 import os
 import signal
@@ -15,7 +16,7 @@ from typing import Any
 import pytest
 
 import meshlens
-from meshlens.ebpf import attached
+from meshlens.ebpf import attached, run_statistics
 from meshlens.packet import craft
 from meshlens.packet.capture import write_pcap
 from meshlens.probes.flow_record import Flow
@@ -252,3 +253,93 @@ def programs(ns: NetNs) -> list[Any]:
 def test_an_interface_that_is_not_there_is_named() -> None:
     with pytest.raises(meshlens.UsageError, match="no interface 'novel0'; there are"):
         list(meshlens.flows("novel0"))
+
+
+def test_what_is_going_on_is_told_and_stays(netns_pair: NetNsPair, watch: Callable[..., LiveFlows]) -> None:
+    stream = watch(idle_s=0.3)
+    netns_pair.near.send(udp(1), udp(1, back=True), udp(2))
+    for _ in range(2):
+        going_on = stream.ongoing()
+        assert sorted((flow.src_port, flow.packets, flow.ended) for flow in going_on) == [
+            (1, 2, None), (2, 1, None),
+        ]  # fmt: skip
+    netns_pair.near.send(udp(1))
+    assert {flow.src_port: flow.packets for flow in stream.ongoing()} == {1: 3, 2: 1}
+    time.sleep(0.4)
+    assert stream.ongoing() == []
+    assert {flow.src_port: flow.packets for flow in stream.poll()} == {1: 3, 2: 1}
+    assert stream.poll() == []
+
+
+def test_a_flow_that_ended_because_a_packet_came_too_late_is_not_told_as_going_on(
+    netns_pair: NetNsPair, watch: Callable[..., LiveFlows]
+) -> None:
+    stream = watch(idle_s=0.2)
+    netns_pair.near.send(udp(1), udp(1))
+    time.sleep(0.3)
+    netns_pair.near.send(udp(1))
+    assert [flow.packets for flow in stream.ongoing()] == [1]
+    assert [flow.packets for flow in stream.poll()] == [2]
+    assert [flow.packets for flow in stream.finish()] == [1]
+
+
+def test_interfaces_are_followed_as_they_come_change_their_names_go_and_return(netns_pair: NetNsPair) -> None:
+    far, near = netns_pair.far, netns_pair.near
+    with following(far, "mesh*") as stream:
+        assert stream.costs() == []
+        join(near, far, "mesh0")
+        wait_for(lambda: len(stream.costs()) == 2)
+        NetNs(near.name, "mesh0").send(udp(1))
+        far.shell("ip", "link", "set", "mesh0", "name", "mesh7")
+        wait_for(lambda: {cost.interface for cost in stream.costs()} == {"mesh7"})
+        assert [(flow.interface, flow.src_port) for flow in stream.ongoing()] == [("mesh7", 1)]
+        far.shell("ip", "link", "del", "mesh7")
+        wait_for(lambda: stream.costs() == [])
+        assert [(flow.interface, flow.src_port, flow.ended) for flow in stream.poll()] == [
+            ("mesh7", 1, "end")
+        ]
+        join(near, far, "mesh7")
+        wait_for(lambda: len(stream.costs()) == 2)
+        NetNs(near.name, "mesh7").send(udp(2))
+        assert [(flow.interface, flow.src_port) for flow in stream.finish()] == [("mesh7", 2)]
+    assert stream.missed == NOTHING_MISSED
+
+
+@contextlib.contextmanager
+def following(ns: NetNs, *names: str) -> Iterator[LiveFlows]:
+    """Flows of a namespace, in which a thread follows the interfaces."""
+    stream = ns.run(lambda: meshlens.flows(names).__enter__())
+    waiting = threading.Thread(target=lambda: ns.run(lambda: stream.wait(30)))
+    waiting.start()
+    try:
+        yield stream
+    finally:
+        begun = time.monotonic()
+        stream.close()
+        waiting.join()
+        assert time.monotonic() - begun < 5, "close() ends wait()"
+
+
+def join(near: NetNs, far: NetNs, name: str) -> None:
+    near.shell("ip", "link", "add", name, "type", "veth", "peer", name, "netns", far.name)
+    for ns in (near, far):
+        ns.shell("ip", "link", "set", name, "up")
+
+
+def wait_for(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 10
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+def test_each_program_says_what_it_costs(netns_pair: NetNsPair, watch: Callable[..., LiveFlows]) -> None:
+    stream = watch()
+    with run_statistics():
+        netns_pair.near.send(udp(1), udp(2))
+        into, out = stream.costs()
+    assert (into.probe, into.interface, into.direction, out.direction) == ("flows", "veth0", "in", "out")
+    assert (into.run_count, out.run_count) == (2, 0)
+    assert into.run_time_ns > 0
+    assert into.instructions > 100
+    assert into.memory_bytes > 16_384 * 300 > out.memory_bytes, "maps are shared: one pays for them"

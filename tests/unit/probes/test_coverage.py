@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 from meshlens.errors import MeshlensError, NotSupported, PermissionDenied
-from meshlens.probes import coverage
+from meshlens.probes import coverage, following
 from meshlens.probes.attach import Attachment
 from meshlens.probes.coverage import Coverage
 from meshlens.probes.interfaces import Interface
@@ -62,7 +62,7 @@ class PlayedAttachment(Attachment):
 @pytest.fixture
 def played(monkeypatch: pytest.MonkeyPatch) -> Played:
     played = Played()
-    monkeypatch.setattr(coverage, "list_interfaces", lambda: list(played.interfaces))
+    monkeypatch.setattr(following, "list_interfaces", lambda: list(played.interfaces))
     monkeypatch.setattr(coverage, "attach_counter", played.attach)
     return played
 
@@ -136,7 +136,7 @@ def test_one_that_vanishes_while_it_is_attached_to_needs_no_word(
     played_lists = iter([shown, []])
 
     with pytest.MonkeyPatch.context() as patch, caplog.at_level(logging.INFO):
-        patch.setattr(coverage, "list_interfaces", lambda: next(played_lists))
+        patch.setattr(following, "list_interfaces", lambda: next(played_lists))
         covered.follow()
     assert caplog.records == []
 

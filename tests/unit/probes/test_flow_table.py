@@ -34,9 +34,9 @@ def fragments(packets: list[Packet], cpus: int, rng: random.Random) -> list[Frag
 
 
 def flows_of(parts: list[Fragment], now_ns: int = 0) -> list[Flow]:
-    table = FlowTable("eth0", OPTIONS)
+    table = FlowTable(OPTIONS)
     table.add(parts)
-    return table.flush(now_ns)
+    return table.flush("eth0", now_ns)
 
 
 @pytest.mark.parametrize("seed", range(20))
@@ -67,12 +67,12 @@ def test_a_flow_ends_with_its_period() -> None:
 
 
 def test_a_flow_is_handed_out_when_it_has_ended_and_no_fragment_of_it_still_grows() -> None:
-    table = FlowTable("eth0", OPTIONS)
+    table = FlowTable(OPTIONS)
     table.add(fragments([(1, 0, 60, 1)], 1, random.Random(0)))
-    assert table.take(101) == []
-    assert table.take(102, {key(1): [90]}) == []
-    assert [flow.ended for flow in table.take(102, {key(1): [150]})] == ["idle"]
-    assert table.flush(102) == []
+    assert table.take("eth0", 101) == []
+    assert table.take("eth0", 102, {key(1): [90]}) == []
+    assert [flow.ended for flow in table.take("eth0", 102, {key(1): [150]})] == ["idle"]
+    assert table.flush("eth0", 102) == []
 
 
 def test_the_source_is_who_sent_first_and_the_head_says_who_sent_what_when() -> None:

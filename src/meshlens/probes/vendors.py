@@ -1,0 +1,5 @@
+"""stub"""
+
+
+def vendor_of(mac: str) -> str:
+    return ""
