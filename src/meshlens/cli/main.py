@@ -20,6 +20,7 @@ __all__ = ["COMMANDS", "COMPLETE_VARIABLE", "cli", "main", "run"]
 COMMANDS = {
     "count": ("meshlens.cli.count", "Count traffic by tcpdump filters, in the kernel."),
     "capture": ("meshlens.cli.capture", "Write frames to pcapng files, filtered in the kernel."),
+    "top": ("meshlens.cli.top", "Show who sends what right now: interfaces, stations, flows."),
     "flows": ("meshlens.cli.flows", "Print who talks to whom: flows, added up in the kernel."),
     "bpfcountd": ("meshlens.cli.bpfcountd", "Stand in for bpfcountd: its flags, its socket."),
     "read": ("meshlens.cli.read", "Print the counts of a pinned counter."),

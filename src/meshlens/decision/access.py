@@ -16,7 +16,16 @@ from meshlens.decision.expr import Alu, Const, Expr, Load, Space
 from meshlens.ebpf import R0, R1, R2, R3, R4, R5, R6, R7, R8, R10, Asm, Helper, MapSpec, MapType
 from meshlens.ebpf.contexts import PACKET_OUTGOING, Skb, Xdp
 
-__all__ = ["Access", "BufferedAccess", "DirectAccess", "Label", "buffer_map", "upper_bound"]
+__all__ = [
+    "BUFFER",
+    "BUFFER_BYTES",
+    "Access",
+    "BufferedAccess",
+    "DirectAccess",
+    "Label",
+    "buffer_map",
+    "upper_bound",
+]
 
 Label = str | int
 Context = type[Skb] | type[Xdp]
@@ -28,8 +37,9 @@ _MAX_INNER_OFFSET: Final = _MAX_PACKET_OFFSET // 2
 #: Memory instructions take signed 16-bit offsets; larger ones are added to the pointer.
 _MAX_INSN_OFFSET: Final = 0x7000
 
-_BUFFER: Final = "head"
-_BUFFER_BYTES: Final = 512
+#: The name of the per-CPU buffer, and its size.
+BUFFER: Final = "head"
+BUFFER_BYTES: Final = 512
 #: Where a VLAN tag stands on the wire: behind the two MAC addresses.
 _TAG_OFFSET: Final = 12
 _TAG_BYTES: Final = 4
@@ -101,9 +111,7 @@ def upper_bound(expr: Expr | None) -> int:
 
 def buffer_map() -> dict[str, MapSpec]:
     """The map that a program with BufferedAccess needs."""
-    return {
-        _BUFFER: MapSpec(_BUFFER, MapType.PERCPU_ARRAY, key_size=4, value_size=_BUFFER_BYTES, max_entries=1)
-    }
+    return {BUFFER: MapSpec(BUFFER, MapType.PERCPU_ARRAY, key_size=4, value_size=BUFFER_BYTES, max_entries=1)}
 
 
 def _hook_meta(asm: Asm, name: str, context: Context, direction: int | None) -> None:
@@ -252,7 +260,7 @@ class BufferedAccess:
     def begin(self) -> None:
         asm = self.asm
         asm.store(R10, _KEY, 0, 4)
-        asm.map_fd(R1, _BUFFER)
+        asm.map_fd(R1, BUFFER)
         asm.mov(R2, R10)
         asm.alu("+=", R2, _KEY)
         asm.call(Helper.map_lookup_elem)
@@ -291,8 +299,8 @@ class BufferedAccess:
         """Fill the buffer from byte `skip` on; go to `empty` if the frame has no byte there."""
         asm, whole = self.asm, self.asm.new_label()
         asm.mov(R4, R7)
-        asm.jump_if(R4, "<", _BUFFER_BYTES, whole)
-        asm.mov(R4, _BUFFER_BYTES)
+        asm.jump_if(R4, "<", BUFFER_BYTES, whole)
+        asm.mov(R4, BUFFER_BYTES)
         asm.label(whole)
         asm.alu("-=", R4, skip)
         asm.jump_if(R4, "s<", 1, empty)
@@ -315,7 +323,7 @@ class BufferedAccess:
             self.asm.jump_if(R0, ">", R7, no)
 
     def load(self, load: Load, *, checked: bool) -> None:
-        asm, last = self.asm, _BUFFER_BYTES - load.size
+        asm, last = self.asm, BUFFER_BYTES - load.size
         beyond, loaded = asm.new_label(), asm.new_label()
         if load.index is None and load.offset <= last:
             asm.load(R0, R8, load.offset, load.size)

@@ -16,6 +16,7 @@ from meshlens.probes.snapshot import Direction
 __all__ = [
     "BLOCK_BYTES",
     "CAPTURE_POINTS",
+    "DIRECTIONS",
     "DROPS_BYTES",
     "FIXED_BYTES",
     "KEY",
@@ -29,7 +30,7 @@ __all__ = [
 CapturePoint = Literal["entry", "tc-in", "tc-out"]
 CAPTURE_POINTS: Final[tuple[CapturePoint, ...]] = ("tc-in", "tc-out", "entry")
 
-_DIRECTIONS: Final[dict[CapturePoint, Direction]] = {"entry": "in", "tc-in": "in", "tc-out": "out"}
+DIRECTIONS: Final[dict[CapturePoint, Direction]] = {"entry": "in", "tc-in": "in", "tc-out": "out"}
 
 # Stack slots below R10: decision.access has those to -24, expressions those from -88 on.
 START, TIME, BLOCK_BYTES, WIRE_BYTES, KEY, _OPTIONS = -32, -40, -48, -56, -64, -72
@@ -59,7 +60,7 @@ class BlockWriter:
     def __init__(self, layout: RingLayout, point: CapturePoint, interface: int) -> None:
         self.asm = Asm()
         self.layout, self.point, self.interface = layout, point, interface
-        self.direction = _DIRECTIONS[point]
+        self.direction = DIRECTIONS[point]
         self.skb = point != "entry"
 
     def write(self) -> None:

@@ -79,6 +79,7 @@ class FlowKey(NamedTuple):
     src_port: int
     dst: str
     dst_port: int
+    inside: str
 
 
 class FilterKey(NamedTuple):
@@ -148,7 +149,8 @@ def station_key(station: Station) -> StationKey:
 
 def flow_key(flow: Flow) -> FlowKey:
     """The key of a flow in `Rates`."""
-    return FlowKey(flow.interface, flow.protocol, flow.src, flow.src_port, flow.dst, flow.dst_port)
+    ends = flow.src, flow.src_port, flow.dst, flow.dst_port
+    return FlowKey(flow.interface, flow.protocol, *ends, flow.inside)
 
 
 def filter_key(count: Count) -> FilterKey:

@@ -9,7 +9,7 @@ from meshlens.filters.compiler import compile_list
 from meshlens.filters.lists import parse_list
 
 ROOT = Path(__file__).parents[3]
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")), ROOT / "packaging" / "README.md"]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md")), ROOT / "packaging" / "README.md"]
 FRONT = [ROOT / "README.md", *(ROOT / "docs" / f"{name}.md" for name in ("getting-started", "how-it-works"))]
 
 
