@@ -7,12 +7,12 @@ from dataclasses import dataclass, replace
 from heapq import nlargest
 from typing import Any, Final, Literal
 
+from meshlens.packet.ethertypes import ethertype_name
 from meshlens.probes.flow_record import Flow
 from meshlens.probes.rates import Rate, Rates, TwoWay, flow_key, station_key
 from meshlens.probes.reading import ProbeCost, Reading
 from meshlens.probes.snapshot import Direction
 from meshlens.probes.station_record import Station
-from meshlens.web.ethertypes import ethertype_name
 from meshlens.web.tables import Row
 
 __all__ = ["By", "Tick", "tick"]
@@ -61,13 +61,12 @@ class Tick:
         With an interface, of that one only.
         """
         tables = {"filters": self.filters, "stations": self.stations, "flows": self.flows}
-        cut = {name: _top(_of(rows, interface), top, by) for name, rows in tables.items()}
+        chosen = {name: _top(_of(rows, interface), top, by) for name, rows in tables.items()}
+        chosen |= {"interfaces": list(self.interfaces), "ethertypes": list(_of(self.ethertypes, interface))}
         event = {
             "time": self.time_ns / 1e9,
             "seconds": round(self.seconds, 3),
-            "interfaces": self.interfaces,
-            **cut,
-            "ethertypes": list(_of(self.ethertypes, interface)),
+            **{name: [_rounded(row) for row in rows] for name, rows in chosen.items()},
             "stations_known": _sum(self.stations_known, interface),
             "flows_going_on": _sum(self.flows_going_on, interface),
             "missed": self.missed,
@@ -116,7 +115,7 @@ def _stations(stations: Iterable[Station], difference: Rates) -> Iterable[Row]:
         if rate.packets:
             yield {
                 "name": each.mac, "interface": each.interface, "kind": each.kind, "host": each.name,
-                "vendor": each.vendor, "in": _pair(rate.sent), "out": _pair(rate.received),
+                "vendor": each.vendor, "in": rate.sent, "out": rate.received,
             }  # fmt: skip
 
 
@@ -126,8 +125,8 @@ def _flows(flows: Iterable[Flow], difference: Rates) -> Iterable[Row]:
         if rate.packets:
             yield {
                 "interface": each.interface, "protocol": each.protocol, "src": each.src,
-                "src_port": each.src_port, "dst": each.dst, "dst_port": each.dst_port,
-                "sent": _pair(rate.sent), "received": _pair(rate.received),
+                "src_port": each.src_port, "dst": each.dst, "dst_port": each.dst_port, "inside": each.inside,
+                "sent": rate.sent, "received": rate.received,
             }  # fmt: skip
 
 
@@ -163,13 +162,16 @@ def _costs(before: Iterable[ProbeCost], now: Iterable[ProbeCost], seconds: float
 
 def _ways(rates_by_way: Mapping[Any, Rate]) -> Row:
     """Both directions; one that is not known counts as "in"."""
-    unknown = rates_by_way.get(None, _NOTHING)
-    fallback = {"in": unknown, "out": _NOTHING}
-    return {way: _pair(rates_by_way.get(way, rate)) for way, rate in fallback.items()}
+    incoming = rates_by_way.get("in") or rates_by_way.get(None, _NOTHING)
+    return {"in": incoming, "out": rates_by_way.get("out", _NOTHING)}
 
 
-def _pair(rate: Rate) -> list[float]:
-    return [round(rate.packets, 1), round(rate.bytes, 1)]
+def _rounded(row: Row) -> Row:
+    """A row with its rates as short numbers: only few of all rows are ever shown."""
+    return {
+        name: [round(value.packets, 1), round(value.bytes, 1)] if isinstance(value, Rate) else value
+        for name, value in row.items()
+    }
 
 
 def _of(rows: Iterable[Row], interface: str) -> Iterable[Row]:

@@ -77,7 +77,7 @@ def test_the_page_loads_without_a_complaint_and_shows_what_is_known(page: Page) 
         "br-client",
         "UCAST:TCP",
         "198.51.100.34:443",
-        "IPv6",
+        "ipv6",
         "flows: fetched",
         "38 ns",
     ):

@@ -264,7 +264,7 @@ function drawFlows() {
     { text: end(row.src, row.src_port), name: "who", share: sum(row) / largest },
     { text: end(row.dst, row.dst_port), name: "to" },
     row.protocol,
-    row.interface,
+    row.inside ? `${row.interface} (${row.inside})` : row.interface,
     { text: rate(rateOf(row.sent, choice.by), choice.by), name: "num" },
     { text: rate(rateOf(row.received, choice.by), choice.by), name: "num" },
   ]), "No packet of a flow came.");
