@@ -22,6 +22,8 @@ COMMANDS = {
     "capture": ("meshlens.cli.capture", "Write frames to pcapng files, filtered in the kernel."),
     "top": ("meshlens.cli.top", "Show who sends what right now: interfaces, stations, flows."),
     "flows": ("meshlens.cli.flows", "Print who talks to whom: flows, added up in the kernel."),
+    "serve": ("meshlens.cli.serve", "Watch all as a daemon: dashboard, JSON API, Prometheus, history."),
+    "history": ("meshlens.cli.history", "Ask the history that 'meshlens serve' keeps."),
     "bpfcountd": ("meshlens.cli.bpfcountd", "Stand in for bpfcountd: its flags, its socket."),
     "read": ("meshlens.cli.read", "Print the counts of a pinned counter."),
     "detach": ("meshlens.cli.detach", "End a pinned counter."),
