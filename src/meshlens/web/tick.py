@@ -142,21 +142,21 @@ def _ethertypes(difference: Rates) -> Iterable[Row]:
 def _costs(before: Iterable[ProbeCost], now: Iterable[ProbeCost], seconds: float) -> Iterable[Row]:
     """Cost by probe: of its programs together, what they took since the reading before."""
     was = {(each.probe, each.interface, each.direction): each for each in before}
-    sums: dict[str, list[int]] = defaultdict(lambda: [0, 0, 0, 0])
+    sums: dict[str, list[int]] = defaultdict(lambda: [0, 0, 0, 0, 0])
     for each in now:
         old = was.get((each.probe, each.interface, each.direction))
         # A program loaded anew, on an interface that came back, counts from 0.
         same = old is not None and old.run_count <= each.run_count
         runs, time_ns = (old.run_count, old.run_time_ns) if old and same else (0, 0)
-        added = (1, each.memory_bytes, each.run_count - runs, each.run_time_ns - time_ns)
+        added = (1, each.memory_bytes, each.run_count - runs, each.run_time_ns - time_ns, each.run_count)
         sums[each.probe] = [total + more for total, more in zip(sums[each.probe], added, strict=True)]
-    for probe, (programs, memory_bytes, runs, time_ns) in sums.items():
+    for probe, (programs, memory_bytes, runs, time_ns, runs_ever) in sums.items():
         yield {
             "probe": probe,
             "programs": programs,
             "memory_bytes": memory_bytes,
             "ns_per_run": round(time_ns / runs, 1) if runs else None,
-            "cores": round(time_ns / seconds / 1e9, 5) if seconds and runs else None,
+            "cores": round(time_ns / seconds / 1e9, 5) if seconds and runs_ever else None,
         }
 
 

@@ -83,6 +83,11 @@ def test_a_program_that_was_loaded_anew_costs_from_0_on() -> None:
     assert row["ns_per_run"] == 70
 
 
+def test_a_program_that_did_not_run_costs_nothing() -> None:
+    (row,) = tick_of(Reading(0, costs=(cost(9, 700),)), Reading(10**9, costs=(cost(9, 700),))).costs
+    assert (row["ns_per_run"], row["cores"]) == (None, 0)
+
+
 def test_a_cost_that_is_not_measured_is_none() -> None:
     (row,) = tick_of(Reading(0, costs=(cost(0, 0),)), Reading(10**9, costs=(cost(0, 0),))).costs
     assert (row["ns_per_run"], row["cores"]) == (None, None)

@@ -5,7 +5,7 @@ import { drawSpark, fill, make, spark, write } from "./page.js";
 import { Store, keyOf } from "./store.js";
 import { Stream } from "./stream.js";
 import { setUpTheme } from "./theme.js";
-import { both, bytes, clock, count, percent, rate, rateOf } from "./units.js";
+import { both, bytes, clock, count, percent, rate, rateOf, some } from "./units.js";
 
 const TOP = 20;
 const LINES = 8;
@@ -101,7 +101,7 @@ async function loadPast() {
   } catch {
     past ??= { error: "The connection is lost." };
   }
-  if (choice.range) pastTimer = setTimeout(loadPast, Math.max(15, past.step_s ?? 15) * 1000);
+  if (choice.range) pastTimer = setTimeout(loadPast, past.series?.length ? Math.max(15, past.step_s) * 1000 : 5000);
   draw();
 }
 
@@ -221,8 +221,8 @@ function drawInterfaces() {
     button.setAttribute("aria-pressed", String(choice.interface === tile.name));
     const [name, incoming, outgoing, line] = button.children;
     write(name, tile.title + (tile.up === false ? " (down)" : ""));
-    write(incoming, tile.name ? rate(rateOf(tile.in, choice.by), choice.by) : `${count(latest.interfaces.length)} interfaces`);
-    write(outgoing, tile.name ? rate(rateOf(tile.out, choice.by), choice.by) : choice.interface ? "" : `${count(latest.stations_known)} stations, ${count(latest.flows_going_on)} flows`);
+    write(incoming, tile.name ? rate(rateOf(tile.in, choice.by), choice.by) : some(latest.interfaces.length, "interface"));
+    write(outgoing, tile.name ? rate(rateOf(tile.out, choice.by), choice.by) : choice.interface ? "" : `${some(latest.stations_known, "station")}, ${some(latest.flows_going_on, "flow")}`);
     drawSpark(line, tile.name ? store.spark(tile.name, choice.by, SPARK) : [], SPARK);
   });
 }
@@ -289,7 +289,7 @@ function drawMissed() {
   const rows = now.filter((each) => each.packets);
   const sum = rows.reduce((total, each) => total + each.packets, 0);
   $("missed-sum").dataset.state = sum ? "some" : "none";
-  write($("missed-sum"), sum ? `${count(sum)} packets since the start` : "nothing");
+  write($("missed-sum"), sum ? `${some(sum, "packet")} since the start` : "nothing");
   fill($("missed"), rows.map((each) => {
     const more = Math.max(0, each.packets - (before[each.probe]?.[each.reason] ?? 0));
     return [{ text: `${each.probe}: ${each.reason.replaceAll("_", " ")}`, name: "who" }, { text: count(each.packets), name: "num" }, { text: more ? `+${count(more)}` : "", name: "num" }];
@@ -299,10 +299,10 @@ function drawMissed() {
 function drawCosts() {
   const rows = latest.costs;
   const cores = rows.reduce((sum, row) => sum + (row.cores ?? 0), 0);
-  const measured = rows.some((row) => row.ns_per_run !== null);
+  const measured = rows.some((row) => row.cores !== null);
   write($("costs-sum"), measured ? `${percent(cores)} of a core` : rows.length ? "times are not measured" : "");
   fill($("costs"), rows.map((row) => [
-    { text: row.probe, under: `${row.programs} ${row.programs === 1 ? "program" : "programs"}`, name: "who" },
+    { text: row.probe, under: some(row.programs, "program"), name: "who" },
     { text: row.ns_per_run === null ? "–" : `${row.ns_per_run.toFixed(0)} ns`, name: "num" },
     { text: row.cores === null ? "–" : percent(row.cores), name: "num" },
     { text: bytes(row.memory_bytes), name: "num" },
