@@ -4,6 +4,7 @@
 Needs chromium, chromedriver and what `pip install -e .[test]` brings. The traffic is made up.
 """
 
+import socket
 import sys
 import time
 from pathlib import Path
@@ -24,6 +25,7 @@ def main() -> int:
     if lacking := missing():
         print(f"screenshots: {lacking} is not installed (Debian: apt install chromium chromium-driver)")
         return 1
+    socket.gethostname = lambda: "gateway-17"
     gateway = Gateway(start_ns=EVENING_NS)
     hub = FakeHub(gateway.step())
     hub.keeps_history = False

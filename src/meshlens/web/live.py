@@ -72,7 +72,8 @@ class Live:
 
     def recent(self, interface: str, by: By, after_ns: int = 0) -> str:
         """Those ticks after `after_ns` that are still known, with the rows for charts, as a JSON list."""
-        ticks = [each.json(interface, _RECENT_TOP, by) for each in self._recent if each.time_ns > after_ns]
+        known = tuple(self._recent)  # asked for in other threads, too
+        ticks = [each.json(interface, _RECENT_TOP, by) for each in known if each.time_ns > after_ns]
         return f"[{','.join(ticks)}]"
 
     def remembers(self, time_ns: int) -> bool:

@@ -10,11 +10,12 @@ from typing import Final, get_args
 from starlette.datastructures import QueryParams
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
 from meshlens.probes.reading import Reading
+from meshlens.web.answers import json_answer, packed_answer
 from meshlens.web.assets import asset_response, assets
 from meshlens.web.events import VIEWERS_MAX, EventStream
 from meshlens.web.hub import HistoryKind, Hub
@@ -40,7 +41,7 @@ def routes(hub: Hub, live: Live) -> list[Route]:
         Route("/", _page),
         Route("/static/{name}", _static),
         Route("/healthz", _health(hub)),
-        Route("/metrics", lambda _: Response(hub.metrics(), media_type=METRICS_TYPE)),
+        Route("/metrics", lambda request: packed_answer(request, hub.metrics(), METRICS_TYPE)),
         Route("/api/v1/about", _about(hub)),
         Route("/api/v1/reading", _reading(hub, live)),
         *(Route(f"/api/v1/{name}", _table(table, hub, live)) for name, table in TABLES.items()),
@@ -62,12 +63,12 @@ def _static(request: Request) -> Response:
 
 
 def _health(hub: Hub) -> Answer:
-    def answer(_: Request) -> Response:
+    def answer(request: Request) -> Response:
         reading = hub.latest()
         age_s = (time.time_ns() - reading.time_ns) / 1e9 if reading else None
         well = age_s is not None and age_s <= max(_STALE_S, _STALE_INTERVALS * hub.interval_s)
         body = {"status": "ok" if well else "stale", "age_s": age_s and round(age_s, 3)}
-        return JSONResponse(body, 200 if well else 503)
+        return json_answer(request, body, 200 if well else 503)
 
     return answer
 
@@ -75,8 +76,9 @@ def _health(hub: Hub) -> Answer:
 def _about(hub: Hub) -> Answer:
     def answer(request: Request) -> Response:
         only(request.query_params, ())
-        return JSONResponse(
-            {"host": socket.gethostname(), "interval_s": hub.interval_s, "keeps_history": hub.keeps_history}
+        return json_answer(
+            request,
+            {"host": socket.gethostname(), "interval_s": hub.interval_s, "keeps_history": hub.keeps_history},
         )
 
     return answer
@@ -92,7 +94,7 @@ def _now(hub: Hub) -> Reading:
 def _reading(hub: Hub, live: Live) -> Answer:
     def answer(request: Request) -> Response:
         only(request.query_params, ())
-        return JSONResponse(whole(_now(hub), live.rates))
+        return json_answer(request, whole(_now(hub), live.rates))
 
     return answer
 
@@ -102,7 +104,7 @@ def _table(table: Table, hub: Hub, live: Live) -> Answer:
         reading = _now(hub)
         rows = list(table.rows(reading, live.rates))
         total, found = select(rows, request.query_params, table.order)
-        return JSONResponse({"time_ns": reading.time_ns, "total": total, "rows": found})
+        return json_answer(request, {"time_ns": reading.time_ns, "total": total, "rows": found})
 
     return answer
 
@@ -127,12 +129,13 @@ def _history(hub: Hub) -> Answer:
         )
         series = [each for each in history.series if interface in ("", each.interface)]
         first = list(dict.fromkeys((each.name, each.interface) for each in series))[:top]
-        return JSONResponse(
+        return json_answer(
+            request,
             {
                 "step_s": history.step_s,
                 "times": [time_ns / 1e9 for time_ns in history.times_ns],
                 "series": [asdict(each) for each in series if (each.name, each.interface) in first],
-            }
+            },
         )
 
     return answer
@@ -143,7 +146,7 @@ def _recent(live: Live) -> Answer:
         params = request.query_params
         only(params, ("interface", "by"))
         ticks = live.recent(params.get("interface", ""), _by(params))
-        return Response(ticks, media_type="application/json")
+        return packed_answer(request, ticks.encode(), "application/json")
 
     return answer
 

@@ -323,6 +323,31 @@ def test_a_lost_connection_is_told_and_found_again(browser: Browser) -> None:
         browser.open("about:blank")
 
 
+def test_a_page_that_nobody_sees_lets_go_of_its_connection_until_it_is_seen(page: Page) -> None:
+    page.open()
+    page.browser.run("""
+        const wait = setTimeout;
+        window.setTimeout = (run, ms) => wait(run, ms / 200);
+        Object.defineProperty(document, "hidden", {get: () => window.unseen});
+        window.see = seen => {
+            window.unseen = !seen;
+            document.dispatchEvent(new Event("visibilitychange"));
+        };
+        const loaded = () => performance.getEntriesByType("resource");
+        window.streams = () => loaded().filter(e => e.name.includes("events"));
+        window.see(false);
+    """)
+    page.browser.wait("the end of the stream", lambda: page.browser.run("return streams().length") == 1)
+    before = page.picture()
+    page.browser.run("window.see(true)")
+
+    def moved() -> bool:
+        page.pass_seconds()
+        return page.picture() != before and page.browser.text("#status") == "Live"
+
+    page.browser.wait("life", moved)
+
+
 def test_a_token_in_the_address_is_gone_from_it_and_the_page_lives(browser: Browser) -> None:
     hub = FakeHub(reading(40))
     with serving(create_app(hub, token=TOKEN), hub) as port:

@@ -1,5 +1,6 @@
 """Live events, as a browser's EventSource hears them."""
 
+import asyncio
 import json
 import socket
 import time
@@ -9,6 +10,7 @@ from http.client import HTTPConnection, HTTPResponse
 from typing import Any, NamedTuple
 
 import pytest
+from starlette.types import Message
 
 from meshlens.web import events, live
 from meshlens.web.app import create_app
@@ -167,6 +169,25 @@ def test_a_viewer_that_does_not_read_stops_nobody_and_holds_no_memory(fresh: Sit
             event = listener.next()
             assert event
             assert event.id == str(time_of(step))
+
+
+def test_a_viewer_that_takes_nothing_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(events, "_STALLED_S", 0.05)
+    watched = live.Live(FakeHub())
+
+    async def stalls(message: Message) -> None:
+        if message["type"] == "http.response.body":
+            await asyncio.Event().wait()
+
+    async def stays() -> Message:
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    async def watch() -> None:
+        await asyncio.wait_for(events.EventStream(watched, "", 20, "bytes", None)({}, stays, stalls), 5)
+
+    asyncio.run(watch())
+    assert watched.viewers == 0
 
 
 def test_streams_end_with_the_daemon(fresh: Site) -> None:

@@ -8,14 +8,20 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from starlette.datastructures import QueryParams
 
+from meshlens.errors import UsageError
 from meshlens.probes.flow_record import Flow
-from meshlens.probes.rates import rates
-from meshlens.probes.reading import ProbeCost
+from meshlens.probes.rates import Rates, rates
+from meshlens.probes.reading import ProbeCost, Reading
 from meshlens.probes.snapshot import Count
 from meshlens.probes.station_record import Station
 from meshlens.probes.traffic_record import InterfaceTraffic
 from meshlens.web.app import create_app
+from meshlens.web.query import select
+from meshlens.web.tables import TABLES as TABLES_OF_ROWS
 from tests.readings import FLAPPING, INTERFACES, STATIONS, reading
 from tests.unit.web.conftest import Site
 from tests.web_site import FakeHub, serving
@@ -211,6 +217,37 @@ def test_large_answers_are_packed_for_who_takes_that(site: Site) -> None:
     assert packed.headers["content-encoding"] == "gzip"
     assert json.loads(gzip.decompress(packed.body)) == plain.json
     assert len(packed.body) < len(plain.body) / 5
+
+
+def test_who_excludes_gzip_gets_none(site: Site) -> None:
+    for accepted in ("gzip;q=0", "br, gzip; q=0.0, *", "identity"):
+        assert "content-encoding" not in site.get("/api/v1/reading", Accept_Encoding=accepted).headers
+    assert site.get("/static/app.js", Accept_Encoding="br, gzip;q=0.5").headers["content-encoding"] == "gzip"
+
+
+def test_an_id_that_is_no_utf8_is_told_nevertheless() -> None:
+    odd = "bad \udcff\x00 \u202e \u2028"
+    hub = FakeHub(Reading(1))
+    with serving(create_app(hub), hub) as port:
+        hub.push(Reading(20 * 10**9, counts=(Count(odd, "eth0", "in", 5, 300),)))
+        site = Site(hub, port)
+        assert site.get("/api/v1/counts").json["rows"][0]["filter"] == odd
+        assert site.get("/api/v1/reading").json["counts"][0]["filter"] == odd
+        assert site.get("/api/v1/counts?q=bad").json["total"] == 1
+
+
+WORDS = "q sort limit offset mac dhcp name seen -bytes true 0 -1".split()
+words = st.sampled_from(WORDS)
+
+
+@given(st.lists(st.tuples(words | st.text(max_size=5), words | st.text(max_size=5)), max_size=4))
+def test_no_question_is_too_odd_for_an_answer(pairs: list[tuple[str, str]]) -> None:
+    rows = list(TABLES_OF_ROWS["stations"].rows(NOW, Rates()))
+    try:
+        total, found = select(rows, QueryParams(pairs), "-bytes_per_s")
+    except UsageError:
+        return
+    assert len(found) <= total <= len(rows)
 
 
 def test_an_error_of_ours_is_json_with_the_headers_of_all_answers(monkeypatch: pytest.MonkeyPatch) -> None:

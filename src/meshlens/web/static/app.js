@@ -10,6 +10,7 @@ import { both, bytes, clock, count, percent, rate, rateOf, some } from "./units.
 const TOP = 20;
 const LINES = 8;
 const SPARK = 60;
+const SLEEP_MS = 60000;
 const LISTS = { stations: 12, filters: 8, flows: 12 };
 const STATES = { connecting: "Connecting", live: "Live", lost: "Connection lost, trying again", paused: "Paused" };
 
@@ -24,6 +25,7 @@ let latest = null;
 let missedBefore = null;
 let past = null; // the answer of the store for a range, or {error}
 let pastTimer = null;
+let sleepTimer = null;
 let state = "connecting";
 let paused = false;
 
@@ -309,6 +311,14 @@ function drawCosts() {
   ]), "No program is loaded.");
 }
 
+/** A page that nobody has seen for a minute lets go of its connection: browsers have few, and phones a battery. */
+function sleepOrWake() {
+  clearTimeout(sleepTimer);
+  if (document.hidden) sleepTimer = setTimeout(() => stream.close(), SLEEP_MS);
+  else if (stream.closed) follow();
+  else draw();
+}
+
 // ---- beginning -------------------------------------------------------------------------------------------
 
 async function begin() {
@@ -326,7 +336,7 @@ async function begin() {
     showState();
     draw();
   });
-  document.addEventListener("visibilitychange", draw);
+  document.addEventListener("visibilitychange", sleepOrWake);
   setUpTheme($("theme"), () => chart.repaint());
   showState();
   try {
