@@ -14,12 +14,13 @@ from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
+from meshlens.errors import UsageError
 from meshlens.probes.reading import Reading
 from meshlens.web.answers import json_answer, packed_answer
 from meshlens.web.assets import asset_response, assets
 from meshlens.web.events import VIEWERS_MAX, EventStream
 from meshlens.web.hub import HistoryKind, Hub
-from meshlens.web.live import Live
+from meshlens.web.live import Live, View
 from meshlens.web.query import number, one_of, only, select
 from meshlens.web.tables import TABLES, Table, whole
 from meshlens.web.tick import By
@@ -27,7 +28,7 @@ from meshlens.web.tick import By
 __all__ = ["METRICS_TYPE", "routes"]
 
 METRICS_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
-_TOP_DEFAULT, _TOP_MAX = 20, 100
+_TOP_DEFAULT, _TOP_MAX, _WATCH_MAX = 20, 100, 16
 _YEAR_S: Final = 366 * 86_400.0
 #: A reading that is older than so many intervals, and this many seconds, says that the daemon hangs.
 _STALE_INTERVALS, _STALE_S = 3, 5.0
@@ -154,7 +155,7 @@ def _recent(live: Live) -> Answer:
 def _events(live: Live) -> Callable[[Request], object]:
     async def answer(request: Request) -> ASGIApp:
         params = request.query_params
-        only(params, ("interface", "top", "by"))
+        only(params, ("interface", "top", "by", "watch"))
         top = number(params, "top", int, _TOP_DEFAULT, 1, _TOP_MAX)
         if request.method == "HEAD":
             return Response(media_type="text/event-stream")
@@ -163,7 +164,11 @@ def _events(live: Live) -> Callable[[Request], object]:
             raise HTTPException(503, f"{VIEWERS_MAX} viewers are watching already", retry)
         last_id = request.headers.get("last-event-id", "")
         known_id = int(last_id) if re.fullmatch(r"[0-9]{1,19}", last_id) else None
-        return EventStream(live, params.get("interface", ""), top, _by(params), known_id)
+        watch = frozenset(params.getlist("watch"))
+        if len(watch) > _WATCH_MAX:
+            raise UsageError(f"watch: {len(watch)} names; at most {_WATCH_MAX} can be watched")
+        view = View(params.get("interface", ""), top, _by(params), watch)
+        return EventStream(live, view, known_id)
 
     return answer
 

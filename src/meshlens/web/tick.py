@@ -2,7 +2,7 @@
 
 import json
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from heapq import nlargest
 from typing import Any, Final, Literal
@@ -55,13 +55,17 @@ class Tick:
             costs=(),
         )
 
-    def json(self, interface: str = "", top: int = 20, by: By = "bytes") -> str:
+    def json(self, interface: str = "", top: int = 20, by: By = "bytes", watch: Collection[str] = ()) -> str:
         """Compact JSON, in each table the `top` rows with the most packets or bytes of both ways together.
 
-        With an interface, of that one only.
+        Filters and stations that are watched are there besides. With an interface, of that one only.
         """
         tables = {"filters": self.filters, "stations": self.stations, "flows": self.flows}
         chosen = {name: _top(_of(rows, interface), top, by) for name, rows in tables.items()}
+        for name in ("filters", "stations") if watch else ():
+            seen = {id(row) for row in chosen[name]}
+            also = (row for row in _of(tables[name], interface) if row["name"] in watch)
+            chosen[name] += [row for row in also if id(row) not in seen]
         chosen |= {"interfaces": list(self.interfaces), "ethertypes": list(_of(self.ethertypes, interface))}
         event = {
             "time": self.time_ns / 1e9,

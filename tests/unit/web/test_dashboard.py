@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from time import sleep
 from typing import Any
 
 import pytest
@@ -54,6 +55,17 @@ class Page:
             return "t/s" in self.browser.text("#stations")
 
         self.browser.wait("figures", drawn)
+        self.settle()
+
+    def settle(self) -> None:
+        """Wait until all that was pushed is drawn: what is compared after this is not late."""
+
+        def stands() -> bool:
+            before = self.picture()
+            sleep(0.25)
+            return self.picture() == before
+
+        self.browser.wait("rest", stands)
 
     def picture(self) -> str:
         return str(self.browser.run("return document.querySelector('#chart').toDataURL()"))
@@ -85,9 +97,11 @@ def test_the_page_loads_without_a_complaint_and_shows_what_is_known(page: Page) 
     assert page.browser.text("#status") == "Live"
 
 
-def test_the_chart_moves_when_traffic_flows(page: Page) -> None:
+def test_the_chart_moves_when_readings_come_and_only_then(page: Page) -> None:
     page.open()
     before, value = page.picture(), page.browser.text("#legend")
+    sleep(0.5)
+    assert page.picture() == before
     page.pass_seconds()
     page.browser.wait("another chart", lambda: page.picture() != before)
     page.browser.wait("other values", lambda: page.browser.text("#legend") != value)
@@ -99,7 +113,7 @@ def test_the_chart_stands_while_paused_and_catches_up(page: Page) -> None:
     assert page.browser.text("#status") == "Paused"
     before = page.picture()
     page.pass_seconds(5)
-    page.browser.run("return new Promise(done => setTimeout(done, 300))")
+    sleep(0.5)
     assert page.picture() == before
     page.browser.click("#pause")
     page.browser.wait("another chart", lambda: page.picture() != before)
@@ -175,6 +189,43 @@ def test_the_address_holds_what_was_chosen(page: Page) -> None:
     page.browser.wait("filters", lambda: "UCAST:TCP" in page.browser.text("#legend"))
     assert "pkt/s" in page.browser.text("#legend")
     assert "mesh-lan" not in page.browser.text("#legend")
+
+
+def test_a_line_of_ones_own_choice_is_drawn_alone_until_it_is_removed(page: Page) -> None:
+    """BCAST:DHCP carries least of all filters."""
+    page.open("#kind=filters&interface=mesh0")
+    assert "BCAST:DHCP" not in page.browser.text("#legend")
+    page.browser.run(
+        "const i = document.querySelector('#find'); i.focus(); i.value = 'dhcp';"
+        "i.dispatchEvent(new Event('input'))"
+    )
+    offered = "return [...document.querySelectorAll('#found option')].map(o => o.value)"
+    page.browser.wait("the offer", lambda: page.browser.run(offered) == ["BCAST:DHCP"])
+    page.browser.run(
+        "const i = document.querySelector('#find'); i.value = 'BCAST:DHCP';"
+        "i.dispatchEvent(new Event('input'))"
+    )
+
+    def alone() -> bool:
+        page.pass_seconds()
+        legend = page.browser.text("#legend")
+        return legend.startswith("BCAST:DHCP") and "UCAST" not in legend and " 0 " not in legend
+
+    page.browser.wait("its line alone", alone)
+    assert "watch=BCAST%3ADHCP" in page.browser.run("return location.hash")
+    page.browser.click("#legend .drop")
+    page.browser.wait("the top again", lambda: "UCAST:TCP" in page.browser.text("#legend"))
+
+
+def test_what_is_watched_has_a_line_before_its_first_packet_and_is_asked_of_the_history(page: Page) -> None:
+    page.open("#kind=stations&watch=02:00:00:00:00:99&range=3600")
+    page.browser.wait("the question", lambda: page.hub.asked and page.hub.asked[-1]["names"])
+    assert page.hub.asked[-1]["names"] == ["02:00:00:00:00:99"]
+    page.browser.run(
+        "const s = document.querySelector('#range'); s.value = '0'; s.dispatchEvent(new Event('change'))"
+    )
+    silent = "02:00:00:00:00:99\n0 bit/s"
+    page.browser.wait("a line of zeros", lambda: page.browser.text("#legend").startswith(silent))
 
 
 def test_a_stored_range_is_drawn_from_the_history(page: Page) -> None:

@@ -103,6 +103,22 @@ def test_an_event_can_be_of_one_interface_with_as_many_rows_as_asked(fresh: Site
         assert packets == sorted(packets, reverse=True)
 
 
+def test_what_is_watched_is_told_besides_the_top(fresh: Site) -> None:
+    with listening(fresh, "?top=3") as listener:
+        fresh.hub.push(reading(101))
+        event = listener.next()
+    assert event
+    top = {row["name"] for row in event.data["filters"]}
+    rare = next(name for name in ("arp", "icmp6:ra", "dhcp", "tcp") if name not in top)
+    with listening(fresh, f"?top=3&watch={rare}&watch=nothing") as listener:
+        event = listener.next()
+    assert event
+    names = [row["name"] for row in event.data["filters"]]
+    assert set(names[:3]) == top
+    assert set(names[3:]) == {rare}
+    assert len(names) == len({(row["name"], row["interface"]) for row in event.data["filters"]})
+
+
 def test_who_comes_back_gets_what_it_missed(fresh: Site) -> None:
     with listening(fresh) as listener:
         for step in range(101, 104):
@@ -184,7 +200,9 @@ def test_a_viewer_that_takes_nothing_is_given_up(monkeypatch: pytest.MonkeyPatch
         raise AssertionError
 
     async def watch() -> None:
-        await asyncio.wait_for(events.EventStream(watched, "", 20, "bytes", None)({}, stays, stalls), 5)
+        await asyncio.wait_for(
+            events.EventStream(watched, live.View("", 20, "bytes"), None)({}, stays, stalls), 5
+        )
 
     asyncio.run(watch())
     assert watched.viewers == 0

@@ -140,6 +140,7 @@ def test_limit_and_offset_cut_and_total_tells_of_the_rest(site: Site) -> None:
         ("recent?by=colour", "by=colour: there are bytes, packets"),
         ("events?top=0", "top=0: a number from 1 to 100"),
         ("events?topp=3", "unknown parameter 'topp'"),
+        ("events?" + "&".join(f"watch={at}" for at in range(17)), "watch: 17 names; at most 16"),
         ("history?kind=colours", "kind=colours: there are interfaces"),
         ("history?range_s=nan", "range_s=nan: a number from"),
         ("history?points=1", "points=1"),
