@@ -189,6 +189,11 @@ def test_the_address_holds_what_was_chosen(page: Page) -> None:
     page.browser.wait("filters", lambda: "UCAST:TCP" in page.browser.text("#legend"))
     assert "pkt/s" in page.browser.text("#legend")
     assert "mesh-lan" not in page.browser.text("#legend")
+    page.browser.run("location.hash = 'kind=stations'")
+    page.until_drawn()
+    page.browser.wait("stations", lambda: "annas-laptop" in page.browser.text("#legend"))
+    assert page.browser.run("return document.querySelector('input[value=stations]').checked")
+    assert "bit/s" in page.browser.text("#legend")
 
 
 def test_a_line_of_ones_own_choice_is_drawn_alone_until_it_is_removed(page: Page) -> None:

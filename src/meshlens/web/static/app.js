@@ -15,7 +15,7 @@ const LISTS = { stations: 12, filters: 8, flows: 12 };
 const STATES = { connecting: "Connecting", live: "Live", lost: "Connection lost, trying again", paused: "Paused" };
 
 const $ = (id) => document.getElementById(id);
-const choice = { interface: "", kind: "interfaces", by: "bytes", range: 0, watch: [], ...fromAddress() };
+const choice = fromAddress();
 const store = new Store();
 const names = new Map(); // a station's host name by its MAC address
 const hidden = new Set();
@@ -56,7 +56,7 @@ function take(event, top) {
 function fromAddress() {
   const given = new URLSearchParams(location.hash.slice(1));
   const known = { kind: ["interfaces", "filters", "stations"], by: ["bytes", "packets"] };
-  const found = {};
+  const found = { interface: "", kind: "interfaces", by: "bytes", range: 0 };
   if (given.get("interface")) found.interface = given.get("interface");
   for (const [name, values] of Object.entries(known)) if (values.includes(given.get(name))) found[name] = given.get(name);
   if (/^\d+$/.test(given.get("range") ?? "")) found.range = Number(given.get("range"));
@@ -65,7 +65,7 @@ function fromAddress() {
 }
 
 function choose(change) {
-  if (change.kind && change.kind !== choice.kind) change.watch = []; // a filter is no station
+  if (change.kind !== undefined && change.kind !== choice.kind) change = { watch: [], ...change }; // a filter is no station
   const asked = [String(liveQuery()), String(pastQuery())];
   Object.assign(choice, change);
   history.replaceState(null, "", `#${query(choice)}`);
@@ -343,6 +343,8 @@ const find = $("find");
 let known = new Map(); // what can be chosen by what is shown
 
 function drawChoice() {
+  for (const name of ["kind", "by"]) for (const input of document.getElementsByName(name)) input.checked = input.value === choice[name];
+  $("range").value = String(choice.range);
   find.hidden = choice.kind === "interfaces";
   find.placeholder = choice.kind === "filters" ? "Find a filter" : "Find a station";
   find.setAttribute("aria-label", find.placeholder);
@@ -386,7 +388,6 @@ function sleepOrWake() {
 async function begin() {
   for (const name of ["kind", "by"]) {
     for (const input of document.getElementsByName(name)) {
-      input.checked = input.value === choice[name];
       input.addEventListener("change", () => input.checked && choose({ [name]: input.value }));
     }
   }
@@ -400,8 +401,8 @@ async function begin() {
     await suggest();
     watchFound();
   });
+  addEventListener("hashchange", () => choose(fromAddress()));
   drawChoice();
-  $("range").value = String(choice.range);
   $("range").addEventListener("change", () => choose({ range: Number($("range").value) }));
   $("pause").addEventListener("click", () => {
     paused = !paused;
