@@ -255,7 +255,7 @@ def _flow(number: int, step: int) -> Flow:
         back * 900,
         (0x1B if ended else 0x1A) if tcp else 0,
         (0x1B if ended else 0x1A) if tcp else 0,
-        "idle" if ended else "active",
+        "idle" if ended else None,
         (74, 66, 583)[: min(3, sent)],
         (1, 1, 1)[: min(3, sent)],
         (0, 21_000_000, 400_000)[: min(3, sent)],

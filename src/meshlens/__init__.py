@@ -15,9 +15,11 @@ if TYPE_CHECKING:
     from meshlens.probes.count import CountSession, count
     from meshlens.probes.flow_record import Flow
     from meshlens.probes.flows import flows
+    from meshlens.probes.monitor import Monitor, monitor
     from meshlens.probes.offline import count_files
     from meshlens.probes.pinned import PinnedCounter, open_pin, pin_names
     from meshlens.probes.pins import detach_pin
+    from meshlens.probes.reading import ProbeCost, Reading
     from meshlens.probes.snapshot import Count, Snapshot
     from meshlens.probes.station_record import Station
     from meshlens.probes.stations import stations
@@ -34,9 +36,12 @@ __all__ = [
     "InterfaceSession",
     "InterfaceTraffic",
     "MeshlensError",
+    "Monitor",
     "NotSupported",
     "PermissionDenied",
     "PinnedCounter",
+    "ProbeCost",
+    "Reading",
     "Snapshot",
     "Station",
     "Traffic",
@@ -48,6 +53,7 @@ __all__ = [
     "flows",
     "interfaces",
     "load_list",
+    "monitor",
     "open_pin",
     "parse_list",
     "pin_names",
@@ -65,9 +71,11 @@ _HOMES = {
     "meshlens.probes.count": ("CountSession", "count"),
     "meshlens.probes.flow_record": ("Flow",),
     "meshlens.probes.flows": ("flows",),
+    "meshlens.probes.monitor": ("Monitor", "monitor"),
     "meshlens.probes.offline": ("count_files",),
     "meshlens.probes.pinned": ("PinnedCounter", "open_pin", "pin_names"),
     "meshlens.probes.pins": ("detach_pin",),
+    "meshlens.probes.reading": ("ProbeCost", "Reading"),
     "meshlens.probes.snapshot": ("Count", "Snapshot"),
     "meshlens.probes.station_record": ("Station",),
     "meshlens.probes.stations": ("stations",),

@@ -8,6 +8,7 @@ next one.
     python -m meshlens.outputs.parquet .flows-2026-11-23T10.jsonl    # what the child does
 """
 
+import builtins
 import json
 import logging
 import os
@@ -20,22 +21,28 @@ from importlib import import_module
 from importlib.util import find_spec
 from itertools import islice
 from pathlib import Path
-from typing import Any, Final, TextIO
+from types import ModuleType
+from typing import Any, Final, TextIO, get_origin, get_type_hints
 
 from meshlens.errors import MeshlensError, UsageError
+from meshlens.probes.flow_record import Flow
 from meshlens.probes.reading import Reading
+from meshlens.probes.station_record import Station
 
 __all__ = ["ParquetHours", "convert"]
 
 #: Rows that are converted at a time: what bounds the child's memory.
 _BATCH: Final = 10_000
-_TEXTS: Final = {
-    "flows": ("interface", "protocol", "src", "dst", "direction", "ended"),
-    "stations": ("interface", "mac", "kind", "name", "vendor", "hostname", "vendor_class"),
-}
-_LISTS: Final = {
-    "flows": ("head_sizes", "head_ways", "head_gaps_ns"),
-    "stations": ("sizes", "gaps", "dhcp_options", "dhcp_requested", "syn_options"),
+#: What there is in a sample of a station in the place of its `dhcp` and `syn`.
+_FINGERPRINT: Final = {
+    "dhcp_options": tuple[int, ...],
+    "dhcp_requested": tuple[int, ...],
+    "vendor_class": str,
+    "hostname": str,
+    "syn_ttl": int,
+    "syn_window": int,
+    "syn_mss": int,
+    "syn_options": tuple[int, ...],
 }
 
 log = logging.getLogger(__name__)
@@ -65,7 +72,8 @@ class ParquetHours:
 
     def write(self, reading: Reading) -> None:
         """Append what is new, and begin another file with another hour. Raises MeshlensError."""
-        self._children = [child for child in self._children if child.poll() is None]
+        ended = [child for child in self._children if child.poll() is not None]
+        self._children = [child for child in self._children if child not in ended]
         hour = datetime.fromtimestamp(reading.time_ns / 1e9, UTC).strftime("%Y-%m-%dT%H")
         try:
             if hour != self._hour:
@@ -78,6 +86,8 @@ class ParquetHours:
             raise MeshlensError(
                 f"cannot write Parquet files to {self.directory}: {error.strerror}"
             ) from error
+        if any(child.returncode for child in ended):
+            raise MeshlensError(f"an hour in {self.directory} could not be converted: its lines stay there")
 
     def close(self) -> None:
         """Wait until finished hours are converted. The hour that goes on is, by who writes next."""
@@ -120,16 +130,12 @@ def convert(spool: Path) -> Path:
     name = spool.stem.removeprefix(".")
     kind = name.partition("-")[0]
     part = spool.with_name(f".{name}.part")
-    lists = arrow.list_(arrow.int64())
-    types = dict.fromkeys(_LISTS[kind], lists) | dict.fromkeys(_TEXTS[kind], arrow.string())
-    if kind == "stations":
-        types |= {"seen": arrow.list_(arrow.string()), "protocols": arrow.map_(arrow.string(), arrow.int64())}
+    schema = arrow.schema((name, _type(arrow, hint)) for name, hint in _columns(kind).items())
     writer = None
     with spool.open(encoding="ascii") as lines:
         records = _records(lines)
         while batch := list(islice(records, _BATCH)):
             if writer is None:
-                schema = arrow.schema((column, types.get(column, arrow.int64())) for column in batch[0])
                 writer = parquet.ParquetWriter(part, schema)
             writer.write_table(arrow.Table.from_pylist(batch, schema=schema))
     target = _free(spool.with_name(f"{name}.parquet"))
@@ -140,12 +146,36 @@ def convert(spool: Path) -> Path:
     return target
 
 
+def _columns(kind: str) -> dict[str, Any]:
+    """Names and types of what the lines of a spool hold."""
+    if kind == "flows":
+        return get_type_hints(Flow)
+    own = {name: hint for name, hint in get_type_hints(Station).items() if name not in {"dhcp", "syn"}}
+    return {"time_ns": int, **own, **_FINGERPRINT}
+
+
+def _type(arrow: ModuleType, hint: Any) -> Any:
+    """The column type of a field: numbers, lists of numbers, names to numbers; all else is text."""
+    match get_origin(hint):
+        case builtins.tuple:
+            return arrow.list_(arrow.int64())
+        case builtins.frozenset:
+            return arrow.list_(arrow.string())
+        case builtins.dict:
+            return arrow.map_(arrow.string(), arrow.int64())
+    return arrow.int64() if hint is int else arrow.string()
+
+
 def _records(lines: Iterable[str]) -> Iterator[dict[str, Any]]:
     for line in filter(str.strip, lines):
         try:
-            yield json.loads(line)
+            record = json.loads(line)
         except json.JSONDecodeError:
             log.warning("a line that was cut off is left out")
+        else:
+            if "protocols" in record:  # a map is made of pairs
+                record["protocols"] = list(record["protocols"].items())
+            yield record
 
 
 def _free(path: Path) -> Path:
@@ -165,7 +195,6 @@ def _samples(reading: Reading) -> Iterator[dict[str, Any]]:
         yield {
             "time_ns": reading.time_ns,
             **record,
-            "protocols": sorted(station.protocols.items()),
             "seen": sorted(station.seen),
             "dhcp_options": dhcp and dhcp["options"],
             "dhcp_requested": dhcp and dhcp["requested"],
@@ -180,4 +209,7 @@ def _samples(reading: Reading) -> Iterator[dict[str, Any]]:
 
 if __name__ == "__main__":
     for word in sys.argv[1:]:
-        convert(Path(word))
+        try:
+            convert(Path(word))
+        except (OSError, TypeError, ValueError) as error:
+            sys.exit(f"{word}: {error}")

@@ -1,4 +1,4 @@
-"""Readings as JSON lines: an object a thing, with the time of the reading and its kind."""
+"""Readings as JSON lines: an object a thing, with the time of the reading and what it is."""
 
 import json
 from collections.abc import Callable, Collection, Iterator
@@ -13,17 +13,17 @@ Record = dict[str, Any]
 
 
 def format_readings(reading: Reading, kinds: Collection[str] = ()) -> str:
-    """`{"time_ns", "kind", …}` a line, with the fields of InterfaceTraffic, Station, Flow, or Count.
+    """`{"time_ns", "what", …}` a line, with the fields of InterfaceTraffic, Station, Flow, or Count.
 
     `kinds` are of READING_KINDS, none: all. "flows" are those that have ended, so that each is told once;
     filters that have matched nothing yet are left out. The last object says what was missed, of all probes.
     """
     lines = [
-        json.dumps({"time_ns": reading.time_ns, "kind": kind.removesuffix("s"), **record}, default=_plain)
+        json.dumps({"time_ns": reading.time_ns, "what": kind.removesuffix("s"), **record}, default=_plain)
         for kind in kinds or READING_KINDS
         for record in READING_KINDS[kind](reading)
     ]
-    lines.append(json.dumps({"time_ns": reading.time_ns, "kind": "missed", "missed": reading.missed}))
+    lines.append(json.dumps({"time_ns": reading.time_ns, "what": "missed", "missed": reading.missed}))
     return "\n".join(lines) + "\n"
 
 
