@@ -38,6 +38,8 @@ CLAIMS = (
     "together",
     "stations",
     "wifi_monitor",
+    "serve",
+    "fast_day",
 )
 
 
