@@ -191,6 +191,27 @@ def test_every_packet_is_told_or_missed_while_stations_come_and_go_all_the_time(
     assert session.missed["fetched"] < 20
 
 
+@pytest.mark.skipif(len(os.sched_getaffinity(0)) < 2, reason="needs two CPUs")
+def test_what_several_cpus_saw_of_a_station_is_added_up(
+    netns_pair: NetNsPair, watch: Callable[..., StationSession]
+) -> None:
+    session = watch()
+    for cpu in sorted(os.sched_getaffinity(0))[:2]:
+
+        def send(cpu: int = cpu) -> None:
+            os.sched_setaffinity(0, {cpu})  # of this thread, which is no more afterwards
+            with socket.socket(socket.AF_PACKET, socket.SOCK_RAW) as sender:
+                sender.bind(("veth0", 0))
+                for _ in range(10):
+                    sender.send(udp(1))
+
+        netns_pair.near.run(send)
+    ((_, meter),) = session._meters
+    assert len(list(meter._stations.keys())) == 2
+    (station,) = session.stations()
+    assert (station.in_packets, station.in_bytes) == (20, 20 * len(udp(1)))
+
+
 def test_stations_of_an_interface_that_is_gone_are_told_and_go_on_when_it_returns(
     netns_pair: NetNsPair, watch: Callable[..., StationSession]
 ) -> None:
