@@ -215,23 +215,39 @@ def test_what_several_cpus_saw_of_a_station_is_added_up(
 def test_stations_of_an_interface_that_is_gone_are_told_and_go_on_when_it_returns(
     netns_pair: NetNsPair, watch: Callable[..., StationSession]
 ) -> None:
-    def follow(session: StationSession) -> None:
-        netns_pair.far.run(lambda: session.wait(0.2))
-
     session = watch()
     netns_pair.near.send(udp(1), udp(2))
-    for command in (
-        ("link", "del", "veth0"),
-        ("link", "add", "veth0", "type", "veth", "peer", "name", "veth0", "netns", netns_pair.near.name),
-        ("link", "set", "veth0", "up"),
-    ):
-        netns_pair.far.shell("ip", *command)
-        follow(session)
-    netns_pair.near.shell("ip", "link", "set", "veth0", "up")
-    follow(session)
+    flap(netns_pair, session)
     netns_pair.near.send(udp(1))
     assert {each.mac: each.packets for each in session.stations()} == {mac(1): 2, mac(2): 1}
     assert session.missed == NOTHING_MISSED
+
+
+def test_an_interface_that_flaps_takes_nothing_with_it(
+    netns_pair: NetNsPair, watch: Callable[..., StationSession]
+) -> None:
+    session = watch()
+    counted, descriptors = 0, list[int]()
+    for _ in range(6):
+        netns_pair.near.send(udp(1), udp(2))
+        counted += 2
+        flap(netns_pair, session)
+        assert sum(each.packets for each in session.stations()) == counted
+        descriptors.append(sum(1 for _ in Path("/proc/self/fd").iterdir()))
+    assert len(set(descriptors[1:])) == 1
+
+
+def flap(pair: NetNsPair, session: StationSession) -> None:
+    """Take the watched interface away and bring it back."""
+    for command in (
+        ("link", "del", "veth0"),
+        ("link", "add", "veth0", "type", "veth", "peer", "name", "veth0", "netns", pair.near.name),
+        ("link", "set", "veth0", "up"),
+    ):
+        pair.far.shell("ip", *command)
+        pair.far.run(lambda: session.wait(0.2))
+    pair.near.shell("ip", "link", "set", "veth0", "up")
+    pair.far.run(lambda: session.wait(0.2))
 
 
 def test_a_killed_process_leaves_nothing_attached(netns_pair: NetNsPair) -> None:

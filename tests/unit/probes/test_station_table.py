@@ -64,7 +64,8 @@ def test_an_entry_survives_the_map() -> None:
     entry = folded(1, 2000, 90_000)
     words = (
         entry.first_ns, entry.last_ns, entry.gap_begin_ns, entry.packets[0], entry.octets[0],
-        entry.packets[1], entry.octets[1], entry.facts, *entry.casts, entry.vlan, *entry.sizes, *entry.gaps, *entry.classes,
+        entry.packets[1], entry.octets[1], entry.facts, *entry.casts, entry.vlan,
+        *entry.sizes, *entry.gaps, *entry.classes,
     )  # fmt: skip
     value = b"".join(word.to_bytes(8, sys.byteorder) for word in words)
     assert len(value) == VALUE_BYTES
