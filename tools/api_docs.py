@@ -27,6 +27,8 @@ MODULES = (
     "meshlens.probes.flow_record",
     "meshlens.probes.traffic",
     "meshlens.probes.traffic_record",
+    "meshlens.probes.monitor",
+    "meshlens.probes.reading",
     "meshlens.probes.load",
     "meshlens.probes.loaded",
     "meshlens.probes.programs",

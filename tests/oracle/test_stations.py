@@ -21,9 +21,9 @@ pytestmark = [
 
 OPTIONS = ("ip.defragment", "ipv6.defragment", "tcp.desegment_tcp_streams")
 FIELDS = (
-    "eth.src", "eth.dst", "frame.len", "eth.type", "vlan.etype", "ip.proto", "ipv6.nxt", "tcp.srcport",
-    "tcp.dstport", "udp.srcport", "udp.dstport", "ip.ttl", "ipv6.hlim", "tcp.flags", "tcp.window_size_value",
-    "tcp.options.mss_val", "tcp.option_kind", "dhcp.option.type", "dhcp.option.request_list_item",
+    "eth.src", "eth.dst", "frame.len", "eth.type", "vlan.etype", "ip.proto", "ipv6.nxt", "ipv6.fraghdr.nxt",
+    "tcp.srcport", "tcp.dstport", "udp.srcport", "udp.dstport", "ip.ttl", "ipv6.hlim", "tcp.flags",
+    "tcp.window_size_value", "tcp.options.mss_val", "tcp.option_kind", "dhcp.option.type", "dhcp.option.request_list_item",
     "dhcp.option.vendor_class_id", "dhcp.option.hostname", "_ws.malformed",
 )  # fmt: skip
 GROUP, SYN, ACK = 0x01, 0x02, 0x10
@@ -133,6 +133,8 @@ def network_and_transport(row: Row) -> tuple[str, str]:
     if network == "ipv6" and row["ipv6.nxt"]:
         if row["ipv6.nxt"][0] not in EXTENSIONS:
             return network, row["ipv6.nxt"][0]
+        if row["ipv6.fraghdr.nxt"]:  # of a later fragment nothing else tells
+            return network, row["ipv6.fraghdr.nxt"][0]
         return network, TCP if row["tcp.srcport"] else UDP if row["udp.srcport"] else ""
     return network, ""
 

@@ -60,6 +60,7 @@ def test_an_option_without_a_length_ends_the_list_instead_of_never() -> None:
 
 def test_a_header_that_is_not_whole_says_nothing() -> None:
     assert syn_signature(64, tcp(b"")[:19]) is None
+    assert syn_signature(64, bytes(12) + b"\x40" + bytes(27)) is None
 
 
 @given(st.binary(max_size=400))
