@@ -31,7 +31,7 @@ MODES = ("auto", "native", "generic", "offload")
 
 
 @click.command("load", cls=Command, examples=EXAMPLES)
-@click.argument("source", metavar="PROGRAM")
+@click.argument("source", metavar="PROGRAM", type=click.Path())
 @option("-i", "--interface", required=True, metavar="IFACE", section="Where",
         shell_complete=complete_interface, help="The interface.")  # fmt: skip
 @option("--hook", type=click.Choice(HOOKS), section="Where",

@@ -5,6 +5,7 @@ import re
 import threading
 import time
 from contextlib import closing
+from typing import NoReturn
 
 import pytest
 
@@ -13,6 +14,7 @@ from meshlens.ebpf import ProgramType, attach_xdp, attached
 from meshlens.errors import NotSupported, UsageError
 from meshlens.packet import craft
 from meshlens.packet.mesh import overhead_mix
+from meshlens.probes import attach
 from meshlens.probes.ethtool import Ethtool
 from meshlens.probes.traffic import InterfaceSession
 from meshlens.probes.traffic_record import InterfaceTraffic
@@ -45,14 +47,24 @@ def kernel(ns: NetNs, name: str = "veth0") -> dict[str, dict[str, int]]:
     return told
 
 
-def test_both_directions_are_counted_and_stay_known_after_the_end(netns_pair: NetNsPair) -> None:
+@pytest.mark.parametrize("hook", ["tcx", "clsact"])
+def test_both_directions_are_counted_and_stay_known_after_the_end(
+    netns_pair: NetNsPair, hook: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     far = netns_pair.far
+    if hook == "clsact":
+
+        def no_tcx(*_: object) -> NoReturn:
+            raise NotSupported("no TCX")
+
+        monkeypatch.setattr(attach, "attach_tcx", no_tcx)
 
     def body() -> None:
         with meshlens.interfaces("veth0") as session:
             netns_pair.near.send(*FRAMES)
             far.send(*OTHERS)
             during = after(session, len(FRAMES))
+            assert {each.hook for each in attached(far.ifindex)} == {hook}
         assert session.interfaces() == [only(session)]
         assert only(session).traffic == during.traffic == (expected(FRAMES), expected(OTHERS, "out"))
         assert (during.index, during.up) == (far.ifindex, True)

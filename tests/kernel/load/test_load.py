@@ -227,6 +227,47 @@ def test_a_name_is_given_once(lab: Lab) -> None:
     assert (done.code, done.err) == (1, "meshlens: nothing is loaded as 'other'; there is: mine\n")
 
 
+def test_a_path_on_a_bpffs_is_a_name_as_well(lab: Lab) -> None:
+    path = "/sys/fs/bpf/mine"
+    assert load(lab, COUNTER, "--program", "count_xdp", "--pin", path)["pin"] == path
+    assert (left(lab), hooks(lab)) == ([], [("xdp", "ingress", "native")])
+    done = lab.run("load", "pass", "-i", "veth0", "--hook", "tcx-in", "--pin", path)
+    assert (done.code, "is taken already" in done.err) == (2, True)
+    done = lab.run("load", "pass", "-i", "veth0", "--hook", "tcx-in", "--pin", "/sys/fs/bpf/a.b")
+    assert (done.code, "a bpffs takes no dots in names" in done.err) == (2, True)
+    lab.ok("unload", "--pin", path)
+    assert hooks(lab) == []
+    assert not Path(f"/proc/{lab.holder}/root{path}").exists()
+
+
+def test_what_cannot_be_pinned_is_not_attached_either(lab: Lab) -> None:
+    done = lab.run("load", "pass", "-i", "veth0", "--pin", "/tmp/no-bpffs")  # noqa: S108
+    assert (done.code, done.err.count("\n")) == (1, 1)
+    assert "no bpffs there" in done.err
+    assert (hooks(lab), Path("/tmp/no-bpffs").exists()) == ([], False)  # noqa: S108
+
+
+def test_an_interface_has_more_names_than_one_for_a_hook(lab: Lab) -> None:
+    pins = [load(lab, "pass", "--hook", "tcx-out")["pin"] for _ in range(3)]
+    assert pins == ["veth0@tcx-out", "veth0@tcx-out-2", "veth0@tcx-out-3"]
+    assert len(lab.ok("unload", "-i", "veth0", "--all-ours").splitlines()) == 3
+    assert lab.ok("unload", "-i", "veth0", "--all-ours") == "nothing of ours is on veth0\n"
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ((), "say what to unload: --pin NAME, -i IFACE --id ID, or -i IFACE --all-ours"),
+        (("--id", "7"), "say where: -i IFACE"),
+        (("--pin", "a", "-i", "veth0"), "--pin says it all: leave --interface out"),
+        (("-i", "nix0", "--id", "7"), "no interface 'nix0'; there are lo, veth0"),
+    ],
+)
+def test_unload_wants_to_know_what_and_where(lab: Lab, words: tuple[str, ...], said: str) -> None:
+    done = lab.run("unload", *words)
+    assert (done.code, done.err) == (2, f"meshlens: {said}\n")
+
+
 def test_a_specification_in_python_is_loaded_by_its_name(lab: Lab, tmp_path: Path) -> None:
     (tmp_path / "probe.py").write_text(
         "from meshlens.ebpf import *\na = Asm()\na.ret(2)\nPROBE = ProgramSpec('mine', ProgramType.XDP, a)\n"
