@@ -22,7 +22,7 @@ _SCRAPE_S = 5.0
 _WARM_UP_S = 12.0
 _PROGRAMS = 8  # of each interface: four probes, both directions
 #: Every frame once a second, on every interface.
-_FRAMES = 600
+_FRAMES = 120
 
 _CONFIG = """
 interfaces = ["veth*"]

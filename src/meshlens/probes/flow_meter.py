@@ -56,6 +56,7 @@ class FlowMeter:
                     clock_offset_ns=self._offset_ns,
                 )
                 program = spec.load(maps)
+                program.spec = None  # the kernel has its instructions
                 maps = {name: each for name, each in program.maps.items() if name != "head"}
                 _, link = attach_at(attach, program, interface.index, direction)
                 self._attached.append((direction, program, link))
