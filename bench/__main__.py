@@ -34,6 +34,8 @@ CLAIMS = (
     "capture",
     "flows",
     "stations",
+    "serve",
+    "fast_day",
 )
 
 
