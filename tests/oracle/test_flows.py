@@ -12,7 +12,7 @@ from meshlens.probes.flow_files import FileFlows
 from meshlens.probes.flow_maps import FlowOptions
 from meshlens.probes.flow_record import Flow
 from tests.data import captures, needs_data
-from tests.oracle.tshark_flows import Conversations, Ends, conversations
+from tests.oracle.tshark_flows import Conversations, Ends, conversations, totals
 
 pytestmark = [needs_data, pytest.mark.kernel]
 
@@ -109,6 +109,22 @@ def compare(paths: Iterable[Path]) -> Conversations:
 @pytest.mark.parametrize("collection", ["iot_sentinel", "ndpi", "tcpdump_tests"])
 def test_packets_and_bytes_of_each_flow_are_those_that_tshark_finds(collection: str) -> None:
     assert compare(files(collection, 20, 1_000_000)).packets.total() > 30
+
+
+@needs_tshark
+@pytest.mark.parametrize("collection", ["iot_sentinel", "ndpi", "tcpdump_tests"])
+def test_every_frame_is_in_a_flow_or_missed_or_without_ip(collection: str) -> None:
+    compared = 0
+    for path in files(collection, 20, 1_000_000):
+        flows, missed, other, problem = run(path, WHOLE, kernel=True)
+        expected = totals(path)
+        if expected and not problem:
+            found = sum(flow.packets for flow in flows) + sum(missed.values()) + other
+            assert found == expected[0], path
+            if not other and not any(missed.values()):
+                assert sum(flow.bytes for flow in flows) == expected[1], path
+            compared += found
+    assert compared > 30
 
 
 @needs_tshark

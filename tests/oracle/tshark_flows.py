@@ -1,12 +1,13 @@
 """What tshark finds in a capture file: packets and bytes by addresses, protocol and ports, one way each."""
 
+import re
 import subprocess
 from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-__all__ = ["Conversations", "Ends", "conversations"]
+__all__ = ["Conversations", "Ends", "conversations", "totals"]
 
 #: Source, its port, destination, its port, IANA's protocol number.
 Ends = tuple[str, int, str, int, int]
@@ -60,6 +61,14 @@ def conversations(path: Path) -> Conversations | None:
         if "frame.protocols" in told:  # else a record of the file that is no frame
             _add(found, told)
     return found
+
+
+def totals(path: Path) -> tuple[int, int] | None:
+    """Frames and bytes of the file by tshark's own statistics; None for files that it cannot read."""
+    command = ["tshark", "-q", "-n", "-r", str(path), "-z", "io,stat,0"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
+    told = re.search(r"<>[^|]*\|\s*(\d+) \|\s*(\d+) \|", done.stdout)
+    return (int(told[1]), int(told[2])) if told else None
 
 
 def _add(found: Conversations, told: dict[str, list[str]]) -> None:
