@@ -33,6 +33,13 @@ CLAIMS = (
     "libpcap",
     "capture",
     "flows",
+    "interfaces",
+    "flows_xdp",
+    "together",
+    "stations",
+    "wifi_monitor",
+    "serve",
+    "fast_day",
 )
 
 
