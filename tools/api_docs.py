@@ -22,7 +22,16 @@ MODULES = (
     "meshlens.filters.compiler",
     "meshlens.probes.count",
     "meshlens.probes.flows",
+    "meshlens.probes.stations",
+    "meshlens.probes.station_record",
     "meshlens.probes.flow_record",
+    "meshlens.probes.traffic",
+    "meshlens.probes.traffic_record",
+    "meshlens.probes.monitor",
+    "meshlens.probes.reading",
+    "meshlens.probes.load",
+    "meshlens.probes.loaded",
+    "meshlens.probes.programs",
     "meshlens.probes.offline",
     "meshlens.probes.pinned",
     "meshlens.probes.pins",
@@ -33,6 +42,7 @@ MODULES = (
     "meshlens.outputs",
     "meshlens.packet.capture",
     "meshlens.packet.batadv",
+    "meshlens.packet.ethertypes",
     "meshlens.packet.radiotap",
     "meshlens.packet.ieee80211",
     "meshlens.packet.elements",
@@ -40,6 +50,8 @@ MODULES = (
     "meshlens.packet.craft",
     "meshlens.packet.mesh",
     "meshlens.ebpf",
+    "meshlens.ebpf.object",
+    "meshlens.ebpf.tracing",
 )
 
 HEAD = """\

@@ -150,7 +150,7 @@ class _CaptureProgram(BlockWriter):
         asm.jump_if(R7, "<=", self.layout.snapshot_bytes, whole)
         asm.mov(R7, self.layout.snapshot_bytes)
         asm.label(whole)
-        asm.jump_if(R7, "!=", 0, some)
+        asm.jump_if(R7, ">", 0, some)  # "!=" teaches a verifier before Linux 6.8 nothing
         asm.mov(R7, 1)  # never: a frame has a header
         asm.label(some)
         asm.mov(R1, R7)

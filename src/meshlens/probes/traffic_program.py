@@ -3,6 +3,7 @@
 `traffic_layout.frame_of` is the definition of what a frame is counted as.
 """
 
+import sys
 from typing import Final
 
 from meshlens.ebpf import (
@@ -18,6 +19,7 @@ from meshlens.ebpf import (
     R9,
     R10,
     Asm,
+    ByteOrder,
     Helper,
     ProgramSpec,
     ProgramType,
@@ -27,7 +29,7 @@ from meshlens.ebpf import (
 from meshlens.ebpf.contexts import Skb
 from meshlens.packet.ethertypes import LLC
 from meshlens.probes import traffic_layout as at
-from meshlens.probes.wire import emit_skb_length, emit_wire_size
+from meshlens.probes.wire import emit_leave_copies, emit_skb_length, emit_wire_size
 
 __all__ = ["traffic_program"]
 
@@ -39,15 +41,16 @@ _TAGS: Final = (0x8100, 0x88A8)
 _BASE: Final = -8  # on the stack: this CPU's counters
 
 
-def traffic_program() -> ProgramSpec:
+def traffic_program(byteorder: ByteOrder = sys.byteorder) -> ProgramSpec:
     """The program for tc, both directions alike.
 
     It is there twice: the second one runs after the header has been fetched, where it does not stand in the
     linear part of the skb. No loop is needed then, which the verifier of old kernels would refuse.
     """
-    asm = Asm()
+    asm = Asm(byteorder)
     asm.block("start")
     asm.mov(R6, R1)
+    emit_leave_copies(asm, "out")
     asm.call(Helper.get_smp_processor_id)
     with asm.if_(R0, ">=", possible_cpus()):
         asm.mov(R0, 0)  # never: only the verifier does not know
@@ -67,6 +70,7 @@ def traffic_program() -> ProgramSpec:
     asm.block("unreadable")
     asm.label("unreadable")
     _add(asm, R2, 0, R3)
+    asm.label("out")
     asm.ret(_UNSPEC)
     return ProgramSpec("meshlens_ifaces", ProgramType.SCHED_CLS, asm, maps={at.COUNTERS: at.counters_map()})
 

@@ -16,7 +16,7 @@ from meshlens.packet.capture import write_pcap
 from meshlens.packet.wifi_mix import wifi_mix
 
 ROOT = Path(__file__).parents[3]
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")), ROOT / "packaging" / "README.md"]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md")), ROOT / "packaging" / "README.md"]
 FRONT = [ROOT / "README.md", *(ROOT / "docs" / f"{name}.md" for name in ("getting-started", "how-it-works"))]
 
 

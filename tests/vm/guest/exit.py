@@ -1,15 +1,11 @@
 """Captures at the exit of an XDP program that decides by a byte of the frame, and changes another one."""
 
-import base64
 import socket
 import time
-from pathlib import Path
 
 from meshlens.ebpf import R0, R1, R2, R3, Asm, Program, ProgramSpec, ProgramType, Xdp, attach_xdp
 from meshlens.errors import MeshlensError
-from meshlens.probes.capture import CaptureSession, CaptureSettings
-from meshlens.probes.capture_files import CaptureOutput, Rotation
-from tests.vm.guest.links import answer, send, shell, veth
+from tests.vm.guest.links import Capturing, answer, send, shell, veth
 
 VERDICT_AT, CHANGED_AT = 14, 17
 FRAMES = [
@@ -62,18 +58,11 @@ def batadv(ethertype: bytes) -> bytes:
 
 
 def capture(expression: str, frames: list[bytes], snapshot_bytes: int = 1000) -> dict[str, object]:
-    path = Path("/run/exit.pcapng")
-    settings = CaptureSettings(["in0"], expression, ["exit"], snapshot_bytes, buffer_bytes=2 << 20)
-    with CaptureSession(settings) as session:
-        output = CaptureOutput(str(path), lambda: session.header("test"), session.trailer, Rotation())
+    with Capturing("in0", expression, ["exit"], snapshot_bytes) as capturing:
         send("other1", *frames)  # the same program, another interface
         send("in1", *frames)
         time.sleep(0.3)
-        session.stop()
-        session.run(output)
-        output.close()
-        (counts,) = session.counts()
-    return {"counts": counts, "file": base64.b64encode(path.read_bytes()).decode()}
+    return capturing.result
 
 
 def refusal() -> str:
@@ -84,4 +73,5 @@ def refusal() -> str:
     return "none"
 
 
-main()
+if __name__ == "__main__":
+    main()
