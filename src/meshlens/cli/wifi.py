@@ -4,7 +4,7 @@ import math
 import shutil
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 import click
@@ -100,8 +100,9 @@ def command(
         _refuse_live_options(click.get_current_context())
         _show_files(transmitters(read=files, filter=expression), as_json=as_json)
         return
+    channels = _channels(hop) if hop else []
     session = transmitters(interfaces, filter=expression, max_transmitters=max_transmitters, idle_s=idle_s)
-    with session, _hopping(session, hop):
+    with session, _hopping(session, channels):
         drop_capabilities(_KEPT_CAPABILITIES)
         if not session.listening:
             click.echo("meshlens: no monitor interface to listen on yet; waiting for one", err=True)
@@ -112,19 +113,27 @@ def command(
             _print(session, as_json=as_json)
 
 
+def _channels(text: str) -> list[int]:
+    from meshlens.wifi.hopping import frequency_mhz
+
+    try:
+        channels = [int(channel) for channel in text.split(",")]
+    except ValueError:
+        raise UsageError(f"--hop {text}: channel numbers with commas between, as in 1,6,11") from None
+    for channel in channels:
+        frequency_mhz(channel)  # what is none is none without any interface
+    return channels
+
+
 @contextmanager
-def _hopping(session: LiveTransmitters, channels: str | None) -> Iterator[None]:
+def _hopping(session: LiveTransmitters, channels: Sequence[int]) -> Iterator[None]:
     """Within it the interfaces go from channel to channel."""
-    if channels is None:
+    if not channels:
         yield
         return
     from meshlens.wifi.hopping import Hopper
 
-    try:
-        numbers = [int(channel) for channel in channels.split(",")]
-    except ValueError:
-        raise UsageError(f"--hop {channels}: channel numbers with commas between, as in 1,6,11") from None
-    with Hopper(session.listening, numbers) as hopper:
+    with Hopper(session.listening, channels) as hopper:
         yield
     if hopper.error:
         raise hopper.error
