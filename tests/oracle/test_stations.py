@@ -68,7 +68,7 @@ def files(collection: str, most: int, largest: int = 1_000_000) -> list[Path]:
 @needs_data
 @pytest.mark.parametrize(
     ("collection", "least"),
-    [("iot_sentinel", (50, 9, 5)), ("ndpi", (50, 5, 0)), ("tcpdump_tests", (10, 0, 0))],
+    [("iot_sentinel", (30, 9, 5)), ("ndpi", (30, 5, 0)), ("tcpdump_tests", (10, 0, 0))],
 )
 def test_stations_of_each_file_are_as_tshark_finds(collection: str, least: tuple[int, int, int]) -> None:
     """Packets, bytes, protocols; what the first DHCP request and the first SYN say of who sent them."""
