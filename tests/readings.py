@@ -34,13 +34,16 @@ _PROTOCOLS = ("arp", "ipv4", "ipv6", "tcp", "udp", "mdns", "dhcp", "icmp6")
 _VENDORS = ("Espressif Inc.", "AVM GmbH", "TP-Link Systems Inc.", "Apple, Inc.", "")
 
 
-def readings(number: int, *, first: int = 0, since: int = 0) -> list[Reading]:
+def readings(number: int, *, first: int = 0, since: int = 0, filters: int = FILTERS) -> list[Reading]:
     """So many readings, a second apart."""
-    return [reading(step, since=since) for step in range(first, first + number)]
+    return [reading(step, since=since, filters=filters) for step in range(first, first + number)]
 
 
-def reading(step: int, *, since: int = 0) -> Reading:
-    """The state `step` seconds after `START_NS`, counted from step `since` on."""
+def reading(step: int, *, since: int = 0, filters: int = FILTERS) -> Reading:
+    """The state `step` seconds after `START_NS`, counted from step `since` on, by the first `filters`.
+
+    Without filters it is made ten times as fast.
+    """
     return Reading(
         time_ns=time_of(step),
         interfaces=tuple(_interface(name, step, since) for name in present(step)),
@@ -51,7 +54,7 @@ def reading(step: int, *, since: int = 0) -> Reading:
             Count(each, name, direction, *_counted(f"{each} {name} {direction}", name, step, since))
             for name in INTERFACES
             for direction in DIRECTIONS
-            for each in FILTER_IDS
+            for each in FILTER_IDS[:filters]
         ),
         missed={
             "count": {"unreadable": 0, "inconsistent": 0, "unknown_cpu": 0},
@@ -252,7 +255,7 @@ def _flow(number: int, step: int) -> Flow:
         back * 900,
         (0x1B if ended else 0x1A) if tcp else 0,
         (0x1B if ended else 0x1A) if tcp else 0,
-        "idle" if ended else "active",
+        "idle" if ended else None,
         (74, 66, 583)[: min(3, sent)],
         (1, 1, 1)[: min(3, sent)],
         (0, 21_000_000, 400_000)[: min(3, sent)],

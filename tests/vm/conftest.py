@@ -4,6 +4,7 @@
 others are asked at the same time; each boots once.
 """
 
+import itertools
 import json
 import sys
 import time
@@ -30,6 +31,7 @@ class Running:
         self.series = series
         self._machine: Machine | None = None
         self._questions = ThreadPoolExecutor(1)
+        self._numbers = itertools.count()
 
     def ask(self, script: str, arguments: tuple[str, ...]) -> "Future[Result]":
         return self._questions.submit(self._ask, script, arguments)
@@ -39,8 +41,21 @@ class Running:
         try:
             if self._machine is None:
                 self._machine = Machine(fetched(self.series)).__enter__()
-            python = [sys.executable, "-m", f"tests.vm.guest.{script}", *arguments]
-            return self._machine.run(*python, environment={"PYTHONPATH": f"{ROOT}/src:{ROOT}"})
+            space = f"question{next(self._numbers)}"  # a network namespace: interfaces of its own
+            command = [
+                "ip",
+                "netns",
+                "exec",
+                space,
+                sys.executable,
+                "-m",
+                f"tests.vm.guest.{script}",
+                *arguments,
+            ]
+            self._machine.run("sh", "-c", f"ip netns add {space} && ip -n {space} link set lo up")
+            return self._machine.run(
+                *command, environment={"PYTHONPATH": f"{ROOT}/src:{ROOT}"}, timeout_s=120
+            )
         except MachineError:
             self._machine = None
             raise

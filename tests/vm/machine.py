@@ -113,6 +113,11 @@ class Machine:
                         sinks[port].flush()
         return Result(int(code), bytes(written[self._out]), written[self._err].decode(errors="replace"))
 
+    @property
+    def pid(self) -> int:
+        """The process of the machine."""
+        return self._qemu.pid
+
     def _start(self, ports: Mapping[str, socket.socket]) -> subprocess.Popen[bytes]:
         kernel, modules = self.kernel, self.kernel.root / "lib/modules" / self.kernel.release
         command = [

@@ -37,6 +37,10 @@ def test_a_module_s_function_is_seen_as_often_as_it_runs(vm: VirtualMachine) -> 
     }
 
 
+def test_a_kprobe_is_attached_and_detached_where_its_event_is_no_link(vm: VirtualMachine) -> None:
+    assert vm.ask("tracing")["before 5.15"] == 1
+
+
 def test_a_module_s_constants_are_known(vm: VirtualMachine) -> None:
     assert vm.ask("tracing")["constant"] == 0x40  # BATADV_UNICAST
 

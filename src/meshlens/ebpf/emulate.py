@@ -24,6 +24,7 @@ __all__ = ["EmulationError", "Emulator", "Run"]
 _U32, _U64 = 0xFFFF_FFFF, 0xFFFF_FFFF_FFFF_FFFF
 _STACK_BYTES, _CONTEXT_BYTES = 512, 192
 _EFAULT: Final = -14
+_ENOMEM: Final = -12
 
 # An address names a region by its upper bits. All fit 32 bits, as `data` and `data_end` of a context do.
 _REGION_BITS: Final = 28
@@ -188,6 +189,7 @@ class Emulator:
             Helper.get_smp_processor_id: lambda *_: 0,
             Helper.map_lookup_elem: self._map_lookup_elem,
             Helper.skb_load_bytes: self._skb_load_bytes,
+            Helper.skb_pull_data: self._skb_pull_data,
         }.get(Helper(number))
         if helper is None:
             raise EmulationError(f"helper {Helper(number).name} is not emulated")
@@ -210,6 +212,16 @@ class Emulator:
             self._write(to, bytes(size))
             return _EFAULT
         self._write(to, self._packet[offset : offset + size])
+        return 0
+
+    def _skb_pull_data(self, _skb: int, size: int, *_: int) -> int:
+        if size > len(self._packet):
+            return _ENOMEM
+        linear = max(size or len(self._packet), len(self._regions[_PACKET]))
+        self._regions[_PACKET] = bytearray(self._packet[:linear])
+        offset, width = self._context.data_end
+        end = (_PACKET << _REGION_BITS) + linear
+        self._regions[_CONTEXT][offset : offset + width] = end.to_bytes(width, self.byteorder)
         return 0
 
 

@@ -23,8 +23,9 @@ _TRIES = 5  # the verifier gives way to signals with EAGAIN
 class Load(NamedTuple):
     """What BPF_PROG_LOAD takes; `insns` have their map descriptors in place.
 
-    `attach_owner` is the descriptor of the program or module that `attach_btf_id` is of, 0 for the kernel;
-    `btf` that of the program's own BTF, in which its function is `function_type`.
+    `ifindex` is the device that is to run it itself (offload). `attach_owner` is the descriptor of the
+    program or module that `attach_btf_id` is of, 0 for the kernel; `btf` that of the program's own BTF, in
+    which its function is `function_type`.
     """
 
     name: str
@@ -33,6 +34,7 @@ class Load(NamedTuple):
     license: str
     flags: int
     expected_attach_type: int
+    ifindex: int = 0
     attach_btf_id: int = 0
     attach_owner: int = 0
     btf: int = 0
@@ -69,11 +71,11 @@ class Load(NamedTuple):
         licence = bytearray(self.license.encode() + b"\0")
         log_fields = (1, len(log), pointer(log)) if log else (0, 0, 0)
         functions = bytearray(struct.pack("=II", 0, self.function_type) if self.btf else b"")
-        # kern_version, prog_ifindex and line_info* stay 0.
+        # kern_version and line_info* stay 0.
         attributes = bytearray(struct.pack(
             "=IIQQIIQII16sI I IIQI 16x II",
             self.type, len(self.insns) // 8, pointer(self.insns), pointer(licence), *log_fields,
-            0, self.flags, kernel_name(self.name), 0, self.expected_attach_type,
+            0, self.flags, kernel_name(self.name), self.ifindex, self.expected_attach_type,
             self.btf, len(functions), pointer(functions), bool(functions),
             self.attach_btf_id, self.attach_owner,
         ))  # fmt: skip

@@ -72,10 +72,11 @@ class ProgramSpec:
         """The program as text, with the names of blocks and maps."""
         return disassemble(self.code)
 
-    def load(self, maps: Mapping[str, Map] | None = None) -> "Program":
+    def load(self, maps: Mapping[str, Map] | None = None, *, offload_to: int = 0) -> "Program":
         """Gives it to the kernel; creates the maps that are not given, and drops them again if it is refused.
 
-        Raises VerifierError, PermissionDenied, NotSupported or BpfError.
+        `offload_to` is the index of an interface whose device shall run the program itself. Raises
+        VerifierError, PermissionDenied, NotSupported or BpfError.
         """
         if self.code.byteorder != sys.byteorder:
             raise UsageError(f"program {self.name!r} is for a {self.code.byteorder}-endian kernel")
@@ -83,17 +84,17 @@ class ProgramSpec:
             used = dict(maps or {})
             for name in [name for name in self.maps if name not in used]:
                 used[name] = created.enter_context(self.maps[name].create())
-            program = Program(self._load(used), used, self)
+            program = Program(self._load(used, offload_to), used, self)
             created.pop_all()
         return program
 
-    def _load(self, maps: Mapping[str, Map]) -> int:
+    def _load(self, maps: Mapping[str, Map], ifindex: int) -> int:
         insns = bytearray(self.encode())
         for slot, name in self.code.map_refs:
             struct.pack_into("=i", insns, slot * 8 + 4, maps[name].fileno())
         request = Load(
-            self.name, self.type, insns, self.license, self.flags, self.expected_attach_type
-        )  # fmt: skip
+            self.name, self.type, insns, self.license, self.flags, self.expected_attach_type, ifindex
+        )
         with contextlib.ExitStack() as closing:
             if self.attach_to is not None and self.type is ProgramType.TRACING:
                 number, owner = self._attach_btf_id()

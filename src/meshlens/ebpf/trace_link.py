@@ -8,7 +8,6 @@ import struct
 from functools import cache
 from typing import Final
 
-from meshlens.ebpf.attach import attach_btf_tracepoint
 from meshlens.ebpf.constants import AttachType, Command
 from meshlens.ebpf.link import BpfLink
 from meshlens.ebpf.program import Program
@@ -45,23 +44,25 @@ def attach_trace(program: Program) -> BpfLink:
     if not isinstance(target, Target):
         raise UsageError("attach_trace() takes programs made by Trace.program()")
     if target.hook in ("fentry", "fexit"):
-        try:
-            return attach_btf_tracepoint(program)
-        except OSError as error:
-            raise translate(error, f"attach to {target}") from error
+        return BpfLink(_trampoline(program, target), str(target))
     event = _kprobe_event(target)
+    request = struct.pack("=IIII16x", program.fileno(), event, AttachType.PERF_EVENT, 0)
     try:
-        fd = bpf(
-            Command.LINK_CREATE,
-            bytearray(struct.pack("=IIII16x", program.fileno(), event, AttachType.PERF_EVENT, 0)),
-        )
+        fd = bpf(Command.LINK_CREATE, bytearray(request))
     except OSError as error:
-        if error.errno != errno.EINVAL:
-            os.close(event)
-            raise translate(error, f"attach to {target}") from error
-        return BpfLink(_old_way(event, program, target), str(target))  # before Linux 5.15
+        if error.errno == errno.EINVAL:  # before Linux 5.15
+            return BpfLink(_old_way(event, program, target), str(target))
+        os.close(event)
+        raise translate(error, f"attach to {target}") from error
     os.close(event)
     return BpfLink(fd, str(target))
+
+
+def _trampoline(program: Program, target: Target) -> int:
+    try:  # the program itself says where to: its target is given when it is loaded
+        return bpf(Command.RAW_TRACEPOINT_OPEN, bytearray(struct.pack("=QII", 0, program.fileno(), 0)))
+    except OSError as error:
+        raise translate(error, f"attach to {target}") from error
 
 
 def _old_way(event: int, program: Program, target: Target) -> int:

@@ -13,6 +13,7 @@ from meshlens.probes.flow_record import Flow
 from meshlens.probes.flow_stream import FlowStream, compile_filter
 from meshlens.probes.following import Follower
 from meshlens.probes.interfaces import Interface, link_type_of
+from meshlens.probes.plan import AttachMode
 from meshlens.probes.session import AttachedProgram, Session
 
 __all__ = ["LiveFlows"]
@@ -33,12 +34,17 @@ class LiveFlows(Session, FlowStream):
     probe = "flows"
 
     def __init__(
-        self, interfaces: Sequence[str], expression: str, options: FlowOptions, duration_s: float | None
+        self,
+        interfaces: Sequence[str],
+        expression: str,
+        options: FlowOptions,
+        duration_s: float | None,
+        attach: AttachMode = "auto",
     ) -> None:
-        self._meters = _Meters(interfaces, options, compile_filter(expression, _ETHERNET))
+        self._meters = _Meters(interfaces, options, compile_filter(expression, _ETHERNET), attach)
         Session.__init__(self, self._meters)
         FlowStream.__init__(self)
-        self.options, self.duration_s = options, duration_s
+        self.options, self.duration_s, self.attach = options, duration_s, attach
 
     def __iter__(self) -> Iterator[Flow]:
         if self._watch is None:
@@ -98,9 +104,11 @@ class _Meters(Follower[FlowMeter]):
 
     doing = "watched"
 
-    def __init__(self, names: Sequence[str], options: FlowOptions, compiled: CompiledList | None) -> None:
+    def __init__(
+        self, names: Sequence[str], options: FlowOptions, compiled: CompiledList | None, attach: AttachMode
+    ) -> None:
         super().__init__(names)
-        self.options, self.compiled = options, compiled
+        self.options, self.compiled, self.attach = options, compiled, attach
         self._ended: list[Flow] = []
         self._counted = Counter[str]()
 
@@ -108,7 +116,7 @@ class _Meters(Follower[FlowMeter]):
         if not self.readable(interface):
             hardware = f"ARPHRD {interface.hardware}, linux/if_arp.h"
             raise NotSupported(f"{interface.name} carries no Ethernet frames ({hardware})")
-        return FlowMeter(interface, self.compiled, self.options)
+        return FlowMeter(interface, self.compiled, self.options, self.attach)
 
     def end(self, interface: Interface, held: FlowMeter) -> None:
         self._ended += held.finish(interface.name)

@@ -4,6 +4,7 @@ Speaks rtnetlink(7) itself: it is right in any namespace, where /sys shows the o
 a process that counts for months need not hold a netlink library.
 """
 
+import errno
 import os
 import select
 import socket
@@ -11,6 +12,7 @@ import struct
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
+from threading import Lock
 from typing import Final
 
 __all__ = ["Interface", "InterfaceWatch", "link_type_of", "list_interfaces", "matches"]
@@ -69,25 +71,38 @@ class InterfaceWatch:
         )
         self._netlink.bind((0, _RTMGRP_LINK))
         self._bell = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
+        self._waiting = Lock()
+        self._closed = False
 
     def wait(self, seconds: float) -> bool:
-        """True when something happened since the last call; False when time is over or `wake` was called."""
-        sources: list[socket.socket | int] = [self._netlink, self._bell]
-        ready, _, _ = select.select(sources, [], [], seconds)
-        if self._netlink in ready:
-            self._drain()
-            return True
-        if self._bell in ready:
-            os.eventfd_read(self._bell)
-        return False
+        """True when something happened since the last call.
+
+        False when time is over, `wake` was called, or it is closed.
+        """
+        with self._waiting:
+            if self._closed:
+                return False
+            sources: list[socket.socket | int] = [self._netlink, self._bell]
+            ready, _, _ = select.select(sources, [], [], seconds)
+            if self._netlink in ready:
+                self._drain()
+                return True
+            if self._bell in ready:
+                os.eventfd_read(self._bell)
+            return False
 
     def wake(self) -> None:
         """End a wait: from another thread or a signal handler."""
         os.eventfd_write(self._bell, 1)
 
     def close(self) -> None:
-        self._netlink.close()
-        os.close(self._bell)
+        """End it, and the wait of another thread before."""
+        if not self._closed:
+            self._closed = True
+            self.wake()
+            with self._waiting:
+                self._netlink.close()
+                os.close(self._bell)
 
     def _drain(self) -> None:
         while True:
@@ -95,8 +110,9 @@ class InterfaceWatch:
                 self._netlink.recv(_MESSAGE_BYTES)
             except BlockingIOError:
                 return
-            except OSError:  # ENOBUFS: so much happened that the kernel dropped some of it
-                continue
+            except OSError as error:
+                if error.errno != errno.ENOBUFS:  # so much happened that the kernel dropped some of it
+                    raise
 
 
 def _dump(netlink: socket.socket) -> list[Interface] | None:

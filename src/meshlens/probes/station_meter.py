@@ -66,6 +66,7 @@ class StationMeter:
                     clock_offset_ns=self._offset_ns,
                 )
                 program = load_stations(spec, maps)
+                program.spec = None  # the kernel has its instructions
                 maps = {name: each for name, each in program.maps.items() if name != "head"}
                 _, link = attach_at_tc(program, interface.index, direction)
                 self._attached.append((direction, program, link))

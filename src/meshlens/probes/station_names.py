@@ -3,14 +3,13 @@
 Nobody is asked over the network, a name server least of all.
 """
 
-import ipaddress
-import struct
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
-from meshlens.ebpf.netlink import NLM_F_DUMP, RtNetlink, attributes
+from meshlens.ebpf.netlink import RtNetlink
+from meshlens.probes.neighbours import IpAddress, neighbours
 
 __all__ = ["StationNames", "addresses", "read_hosts", "read_macs"]
 
@@ -20,13 +19,6 @@ _MAC_FILES: Final = ("bat-hosts", "ethers")
 
 #: Neighbours that are gone keep their names until there are so many.
 _MOST_KNOWN: Final = 10_000
-
-_RTM_GETNEIGH: Final = 30
-_NEIGHBOUR: Final = struct.Struct("=B3xiHBB")  # struct ndmsg: family, index, state, flags, type
-_NDA_DST, _NDA_LLADDR = 1, 2
-_NUD_FAILED: Final = 0x20
-_ADDRESS_BYTES: Final = (4, 16)
-
 
 class StationNames:
     """Names by address. The neighbour table is that of the network namespace in which this was made."""
@@ -58,23 +50,14 @@ def addresses(netlink: RtNetlink) -> dict[str, str]:
 
     Raises OSError.
     """
-    found: dict[str, ipaddress.IPv4Address | ipaddress.IPv6Address] = {}
-    for mac, ip in _neighbours(netlink):
+    found: dict[str, IpAddress] = {}
+    for mac, ip in neighbours(netlink):
         if mac not in found or _rank(ip) < _rank(found[mac]):
             found[mac] = ip
     return {mac: str(ip) for mac, ip in found.items()}
 
 
-def _neighbours(netlink: RtNetlink) -> Iterator[tuple[str, ipaddress.IPv4Address | ipaddress.IPv6Address]]:
-    for answer in netlink.request(_RTM_GETNEIGH, _NEIGHBOUR.pack(0, 0, 0, 0, 0), NLM_F_DUMP):
-        _, _, state, _, _ = _NEIGHBOUR.unpack_from(answer)
-        told = attributes(answer[_NEIGHBOUR.size :])
-        mac, ip = told.get(_NDA_LLADDR, b""), told.get(_NDA_DST, b"")
-        if len(mac) == 6 and len(ip) in _ADDRESS_BYTES and not state & _NUD_FAILED:
-            yield mac.hex(":"), ipaddress.ip_address(ip)
-
-
-def _rank(ip: ipaddress.IPv4Address | ipaddress.IPv6Address) -> tuple[bool, bool, int]:
+def _rank(ip: IpAddress) -> tuple[bool, bool, int]:
     return ip.version == 6, ip.is_link_local, int(ip)
 
 

@@ -3,6 +3,7 @@
 `traffic_layout.frame_of` is the definition of what a frame is counted as.
 """
 
+import sys
 from typing import Final
 
 from meshlens.ebpf import (
@@ -18,6 +19,7 @@ from meshlens.ebpf import (
     R9,
     R10,
     Asm,
+    ByteOrder,
     Helper,
     ProgramSpec,
     ProgramType,
@@ -39,13 +41,13 @@ _TAGS: Final = (0x8100, 0x88A8)
 _BASE: Final = -8  # on the stack: this CPU's counters
 
 
-def traffic_program() -> ProgramSpec:
+def traffic_program(byteorder: ByteOrder = sys.byteorder) -> ProgramSpec:
     """The program for tc, both directions alike.
 
     It is there twice: the second one runs after the header has been fetched, where it does not stand in the
     linear part of the skb. No loop is needed then, which the verifier of old kernels would refuse.
     """
-    asm = Asm()
+    asm = Asm(byteorder)
     asm.block("start")
     asm.mov(R6, R1)
     emit_leave_copies(asm, "out")

@@ -3,6 +3,7 @@
 import json
 import shutil
 import subprocess
+import threading
 import time
 
 import pytest
@@ -52,3 +53,14 @@ def test_a_wait_ends_in_time_or_when_woken() -> None:
     assert not watch.wait(60)
     assert time.monotonic() - begin < 30
     watch.close()
+
+
+def test_closing_ends_the_wait_of_another_thread() -> None:
+    watch = InterfaceWatch()
+    waiting = threading.Thread(target=watch.wait, args=(60,))
+    waiting.start()
+    time.sleep(0.05)
+    watch.close()
+    waiting.join(10)
+    assert not waiting.is_alive()
+    assert not watch.wait(60)

@@ -1,6 +1,7 @@
 """Probes of each kind on functions whose arguments and results are known."""
 
 import contextlib
+import errno
 import socket
 import struct
 
@@ -13,7 +14,9 @@ from meshlens.ebpf import (
     MapType,
     Program,
     Slot,
+    trace_link,
 )
+from meshlens.ebpf.constants import Command
 from meshlens.ebpf.tracing import Hook, KernelTypes, Trace, View, attach_trace, first_of
 from meshlens.errors import MeshlensError
 from tests.vm.guest.links import answer, send, shell, veth
@@ -32,6 +35,7 @@ def main() -> None:
         "module": {hook: mesh_frames(types, hook, number) for number, hook in enumerate(HOOKS)},
         "constant": types.constant("no_such_thing", "BATADV_UNICAST"),
         "missing": missing(types),
+        "before 5.15": before_5_15(types),  # last: nothing can be a link any more
     })  # fmt: skip
 
 
@@ -51,6 +55,23 @@ def known(types: KernelTypes, name: str, count: int) -> dict[str, list[int]]:
             runs, *values = noted(program)
             seen[hook] = [runs, *values]
     return seen
+
+
+def before_5_15(types: KernelTypes) -> int:
+    """Runs of a kprobe that is attached as it was before its events could be links."""
+
+    def refuse(command: Command, attributes: bytearray) -> int:
+        raise OSError(errno.EINVAL, "no such link")
+
+    trace_link.bpf = refuse  # type: ignore[attr-defined]
+    a = Trace("kprobe", types.function("bpf_fentry_test1"))
+    runner = Trace("fentry", types.function("bpf_fentry_test2"))
+    runner.ret(0)
+    with noting(a, []) as program, runner.program("runner").load() as running:
+        with attach_trace(program):
+            running.test_run(b"")
+        running.test_run(b"")  # no more: it is detached
+        return noted(program)[0]
 
 
 def frames(types: KernelTypes, hook: Hook, number: int) -> list[list[int | str]]:
