@@ -41,6 +41,7 @@ MODULES = (
     "meshlens.packet.mesh",
     "meshlens.ebpf",
     "meshlens.ebpf.object",
+    "meshlens.ebpf.tracing",
 )
 
 HEAD = """\

@@ -62,6 +62,7 @@ EFFECTS = {
         "count, capture, flows, stations, interfaces: attach by clsact, which a killed process leaves "
         "behind; load: has no --hook tcx-in, tcx-out"
     ),
+    "attach: fentry and fexit": Effect("capture --at exit: does not work"),
     "test run": Effect("count --read, flows --read: use the interpreter, which is slower"),
     "run statistics": Effect("status --stats: cannot measure"),
     "pins (bpffs)": Effect("read, detach, unload: find nothing until count --pin or load, which mount one"),

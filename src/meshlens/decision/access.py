@@ -244,6 +244,7 @@ class BufferedAccess:
     """
 
     keeps_index = False
+    start_slot: Final = _START
     longest: Mapping[Space, int] = dict.fromkeys(Space, 1 << 24)
 
     def __init__(self, asm: Asm, direction: int | None, *, unreadable: Label) -> None:
@@ -258,26 +259,30 @@ class BufferedAccess:
         asm.call(Helper.map_lookup_elem)
         asm.jump_if(R0, "==", 0, self.unreadable)
         asm.mov(R8, R0)
+        self.copy_frame()
+
+    def copy_frame(self) -> None:
+        """R7 = how many bytes the frame has; the first of them into the buffer at R8."""
+        asm = self.asm
         asm.field(R7, R6, Skb.len)
         untagged, copied = asm.new_label(), asm.new_label()
         asm.store(R10, _START, 0, 8)
         asm.field(R1, R6, Skb.vlan_present)
         asm.jump_if(R1, "==", 0, untagged)
         self._restore_tag()
-        self._copy(_TAG_OFFSET + _TAG_BYTES, copied)
+        self.copy(_TAG_OFFSET + _TAG_BYTES, copied)
         asm.jump(copied)
         asm.label(untagged)
-        self._copy(0, copied)
+        self.copy(0, copied)
         asm.label(copied)
 
     def _restore_tag(self) -> None:
         """Put the tag back where it was on the wire, as libpcap does with what its packet socket says."""
         asm = self.asm
-        asm.mov(R1, R6)
         asm.mov(R2, 0)
         asm.mov(R3, R8)
         asm.mov(R4, _TAG_OFFSET)
-        asm.call(Helper.skb_load_bytes)
+        self.load_bytes()
         asm.jump_if(R0, "!=", 0, self.unreadable)
         asm.field(R1, R6, Skb.vlan_proto)  # in network order already
         asm.store(R8, _TAG_OFFSET, R1, 2)
@@ -287,7 +292,7 @@ class BufferedAccess:
         asm.store(R10, _START, -_TAG_BYTES, 8)
         asm.alu("+=", R7, _TAG_BYTES)
 
-    def _copy(self, skip: int, empty: Label) -> None:
+    def copy(self, skip: int, empty: Label) -> None:
         """Fill the buffer from byte `skip` on; go to `empty` if the frame has no byte there."""
         asm, whole = self.asm, self.asm.new_label()
         asm.mov(R4, R7)
@@ -296,13 +301,17 @@ class BufferedAccess:
         asm.label(whole)
         asm.alu("-=", R4, skip)
         asm.jump_if(R4, "s<", 1, empty)
-        asm.mov(R1, R6)
         asm.load(R2, R10, _START, 8)
         asm.alu("+=", R2, skip)
         asm.mov(R3, R8)
         asm.alu("+=", R3, skip)
-        asm.call(Helper.skb_load_bytes)
+        self.load_bytes()
         asm.jump_if(R0, "!=", 0, self.unreadable)
+
+    def load_bytes(self) -> None:
+        """R0 = 0 and R4 bytes from byte R2 of the frame on at R3; another R0 if that is impossible."""
+        self.asm.mov(R1, R6)
+        self.asm.call(Helper.skb_load_bytes)
 
     def short(self, no: Label) -> Label:
         return no
@@ -340,14 +349,13 @@ class BufferedAccess:
 
     def _load_by_helper(self, load: Load) -> None:
         asm = self.asm
-        asm.mov(R1, R6)
         asm.load(R2, R10, _START, 8)
         asm.alu("+=", R2, R0)
         asm.alu("+=", R2, load.offset)
         asm.mov(R3, R10)
         asm.alu("+=", R3, _LOADED)
         asm.mov(R4, load.size)
-        asm.call(Helper.skb_load_bytes)
+        self.load_bytes()
         asm.jump_if(R0, "!=", 0, self.unreadable)
         asm.load(R0, R10, _LOADED, load.size)
 
@@ -364,7 +372,7 @@ class BufferedAccess:
         asm.jump_if(R7, "s>=", 0, some)
         asm.mov(R7, 0)
         asm.label(some)
-        self._copy(0, copied)
+        self.copy(0, copied)
         asm.label(copied)
 
     def meta(self, name: str) -> None:

@@ -134,10 +134,11 @@ def attach_btf_tracepoint(program: Program) -> BpfLink:
 
     Raises NotSupported, PermissionDenied or BpfError.
     """
-    return _open_tracepoint(program, program.spec.attach_to if program.spec else None, bytearray())
+    name = str(program.spec.attach_to) if program.spec else program.info().name
+    return _open_tracepoint(program, name, bytearray())
 
 
-def _open_tracepoint(program: Program, name: str | None, encoded: bytearray) -> BpfLink:
+def _open_tracepoint(program: Program, name: str, encoded: bytearray) -> BpfLink:
     attributes = bytearray(struct.pack("=QII", pointer(encoded), program.fileno(), 0))
     try:
         fd = bpf(Command.RAW_TRACEPOINT_OPEN, attributes)

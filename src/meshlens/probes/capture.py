@@ -10,21 +10,18 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Final, Literal, NoReturn, Self
+from typing import Final, Literal, Self
 
 from meshlens.ebpf import (
-    Asm,
-    AttachType,
     Link,
     Program,
-    ProgramSpec,
-    ProgramType,
     attach_clsact,
     attach_tcx,
     attach_xdp,
     sweep,
 )
-from meshlens.errors import MeshlensError, NotSupported, UsageError
+from meshlens.ebpf.tracing import attach_trace
+from meshlens.errors import NotSupported, UsageError
 from meshlens.filters.compiler import CompiledList, compile_list
 from meshlens.filters.errors import FilterError
 from meshlens.filters.lists import FilterDef, FilterList
@@ -35,8 +32,9 @@ from meshlens.packet.pcapng_blocks import (
     section_header,
     statistics_block,
 )
-from meshlens.probes.capture_block import CapturePoint
+from meshlens.probes.capture_exit import check_exit_support, exit_frame
 from meshlens.probes.capture_files import CaptureOutput
+from meshlens.probes.capture_frame import CapturePoint, frame_at
 from meshlens.probes.capture_program import capture_program
 from meshlens.probes.capture_ring import CaptureRing, Counts
 from meshlens.probes.ethtool import driver_of, speed_of
@@ -48,7 +46,6 @@ __all__ = [
     "CaptureSession",
     "CaptureSettings",
     "Ending",
-    "check_exit_support",
 ]
 
 #: tcpdump's own; the least holds an Ethernet header with a VLAN tag.
@@ -99,6 +96,8 @@ class CaptureSession:
 
     def __enter__(self) -> Self:
         settings = self.settings
+        if "exit" in settings.points:
+            check_exit_support()
         self.interfaces = _chosen(settings.interfaces)
         self._descriptions = [self._described(each) for each in self.interfaces]
         self._present = {each.index for each in self.interfaces}
@@ -230,7 +229,8 @@ class CaptureSession:
             for number, interface in enumerate(self.interfaces):
                 compiled = self._filters[self._descriptions[number].link_type]
                 for point in settings.points:
-                    spec = capture_program(self.ring.layout, compiled, point, number, settings.limit)
+                    frame = exit_frame(interface) if point == "exit" else frame_at(point)
+                    spec = capture_program(self.ring.layout, compiled, frame, number, settings.limit)
                     program = closing.enter_context(spec.load(maps))
                     for name in program.maps.keys() - maps.keys():
                         closing.enter_context(program.maps[name])
@@ -250,25 +250,6 @@ class CaptureSession:
         if abs(offset_ns - self._offset_ns) > _CLOCK_STEP_NS:
             self._offset_ns = offset_ns
             self.ring.set_clock(offset_ns)
-
-
-def check_exit_support() -> NoReturn:
-    """Raises NotSupported: where an XDP program ends is seen by a program of type fexit alone."""
-    probe = Asm()
-    probe.ret(0)
-    try:
-        ProgramSpec(
-            "probe",
-            ProgramType.TRACING,
-            probe,
-            expected_attach_type=AttachType.TRACE_FENTRY,
-            attach_to="bpf_fentry_test1",
-        ).load().close()
-    except MeshlensError as error:
-        raise NotSupported(
-            f"--at exit needs programs of type fexit, which this kernel refuses: {error}"
-        ) from None
-    raise NotSupported("--at exit is not built yet; --at entry sees what XDP programs are given")
 
 
 def _chosen(patterns: Sequence[str]) -> list[Interface]:
@@ -294,6 +275,8 @@ def _compiled(expression: str, link_type: int) -> CompiledList | None:
 def _attached(program: Program, ifindex: int, point: CapturePoint) -> Link:
     if point == "entry":
         return attach_xdp(program, ifindex)
+    if point == "exit":
+        return attach_trace(program)
     side: Literal["ingress", "egress"] = "ingress" if point == "tc-in" else "egress"
     try:
         return attach_tcx(program, ifindex, side)

@@ -45,7 +45,7 @@ from meshlens.probes.flow_layout import (
 from meshlens.probes.flow_maps import BLANK, OUTCOME_BYTES, OUTCOMES, TALLY, FlowOptions, flow_maps
 from meshlens.probes.flow_parse import KEY, emit_parse
 from meshlens.probes.snapshot import Direction
-from meshlens.probes.wire import emit_skb_length, emit_wire_size
+from meshlens.probes.wire import emit_leave_copies, emit_skb_length, emit_wire_size
 
 __all__ = ["Clock", "flow_program"]
 
@@ -94,6 +94,8 @@ class _FlowProgram:
         asm = self.asm
         asm.block("start")
         asm.mov(R6, R1)
+        if self.direction == 0:
+            emit_leave_copies(asm, "out")
         self.cpu(clock)
         rare = self.measure()
         for graph in compiled.graphs if compiled else ():
