@@ -2,7 +2,8 @@
 # make test   the whole test suite (root for all of it)
 # make bench  the figures of docs/performance.md (root)
 # make lint   style, types, layers
-# make docs   docs/api.md from the docstrings
+# make docs   docs/api.md from the docstrings, docs/wifi-statistics.md from the survey
+# make recipes  what the commands in docs/recipes print, made anew (root)
 # make clean  remove what the others made
 #
 # Each installs what it needs first; see tools/setup.
@@ -12,7 +13,7 @@ PYTHON = .venv/bin/python
 # What is installed for which purpose: run, test or dev. A stamp says that it is done.
 ready = .venv/.ready-$(1)
 
-.PHONY: demo test bench lint docs clean
+.PHONY: demo test bench lint docs recipes clean
 
 demo: $(call ready,run)
 	$(PYTHON) examples/mesh-demo/run.py
@@ -31,6 +32,10 @@ lint: $(call ready,dev)
 
 docs: $(call ready,run)
 	$(PYTHON) tools/api_docs.py
+	$(PYTHON) tools/wifi_docs.py
+
+recipes: $(call ready,run)
+	$(PYTHON) -m tools.recipes
 
 .venv/.ready-%: pyproject.toml tools/setup
 	@tools/setup $*

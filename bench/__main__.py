@@ -34,6 +34,12 @@ CLAIMS = (
     "capture",
     "flows",
     "interfaces",
+    "flows_xdp",
+    "together",
+    "stations",
+    "wifi_monitor",
+    "serve",
+    "fast_day",
 )
 
 

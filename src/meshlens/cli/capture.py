@@ -12,7 +12,7 @@ from meshlens import __version__
 from meshlens.cli.command import Command, option
 from meshlens.cli.options import complete_interface
 from meshlens.ebpf.capabilities import drop_capabilities
-from meshlens.errors import MeshlensError, UsageError
+from meshlens.errors import UsageError
 from meshlens.probes.capture import (
     DEFAULT_SNAPSHOT_BYTES,
     MIN_SNAPSHOT_BYTES,
@@ -40,6 +40,9 @@ The last hour, in 12 files of five minutes each, then end:
 
 WHAT, FILES = "What to capture", "Files"
 MEGABYTE, KIBIBYTE = 1_000_000, 1024
+
+#: What following interfaces takes: to load a program, to attach it, and to let it read packets.
+_KEPT_CAPABILITIES = {"bpf", "net_admin", "perfmon"}
 
 
 @click.command("capture", cls=Command, examples=EXAMPLES)
@@ -114,11 +117,13 @@ def command(
 def _capture(session: CaptureSession, path: str, rotation: Rotation) -> None:
     """Write until the end, whatever that is, and tell what became of the frames."""
     output = CaptureOutput(path, lambda: session.header(f"meshlens {__version__}"), session.trailer, rotation)
-    drop_capabilities({"net_admin", "dac_override"} if rotation else {"net_admin"})
+    drop_capabilities(_KEPT_CAPABILITIES | ({"dac_override"} if rotation else set()))
+    if session.waiting:
+        click.echo("meshlens: no interface to capture on yet; waiting for one", err=True)
     signals: list[int] = []
     try:
         with _noted_signals(session, signals):
-            ending = session.run(output)
+            session.run(output)
             output.close()
     finally:
         output.abandon()
@@ -126,8 +131,6 @@ def _capture(session: CaptureSession, path: str, rotation: Rotation) -> None:
         _tell(session)
     if signals:
         signal.raise_signal(signals[0])
-    if ending == "interfaces gone":
-        raise MeshlensError("there is no interface left to capture on")
 
 
 @contextmanager
@@ -154,8 +157,8 @@ def _noted_signals(session: CaptureSession, signals: list[int]) -> Iterator[None
 
 
 def _tell(session: CaptureSession) -> None:
-    for interface, counts in zip(session.interfaces, session.counts(), strict=True):
+    for name, counts in zip(session.interfaces, session.counts(), strict=True):
         line = f"{counts.captured:,} captured, {counts.filtered:,} filtered out, {counts.dropped:,} dropped"
         if counts.unjudged:
             line += f", {counts.unjudged:,} not readable by the filter"
-        click.echo(f"{interface.name}: {line}", err=True)
+        click.echo(f"{name}: {line}", err=True)

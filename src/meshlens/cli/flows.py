@@ -1,5 +1,6 @@
 """`meshlens flows`: what two ends sent each other, on interfaces or in capture files."""
 
+import logging
 import sys
 from collections.abc import Iterable
 
@@ -10,6 +11,7 @@ from meshlens.cli.options import complete_interface, json_option
 from meshlens.errors import UsageError
 from meshlens.probes.flow_record import Flow
 from meshlens.probes.flows import FileFlows, LiveFlows, flows
+from meshlens.probes.plan import ATTACH_MODES, AttachMode
 
 __all__ = ["command"]
 
@@ -26,14 +28,20 @@ Of a capture file, for pandas, DuckDB and alike:
   meshlens flows --read monday.pcap --parquet monday.parquet
 """
 
-LIVE_ONLY = {"interfaces": "--interface", "duration_s": "--duration", "max_flows": "--max-flows"}
+LIVE_ONLY = {
+    "interfaces": "--interface", "attach": "--attach", "duration_s": "--duration", "max_flows": "--max-flows",
+}  # fmt: skip
 
 
 @click.command("flows", cls=Command, examples=EXAMPLES)
 @click.argument("words", nargs=-1, metavar="[EXPR]...")
 @option("-i", "--interface", "interfaces", multiple=True, metavar="IFACE", section="Source",
         shell_complete=complete_interface,
-        help="Look at this interface; can be given several times. Default: all that are up.")  # fmt: skip
+        help="Look at this interface, or at those that fit a glob like 'mesh*'; can be given several times. "
+        "Default: all that are up.")  # fmt: skip
+@option("--attach", type=click.Choice(ATTACH_MODES), default="auto", section="Source",
+        help="Where to look. auto, tc: TCX, else clsact. xdp: in the driver, xdp-generic: behind it; XDP "
+        "sees what comes in, so for what goes out it is tc. socket: what libpcap would see.")  # fmt: skip
 @option("--read", "files", multiple=True, type=click.Path(), metavar="FILE", section="Source",
         help="Read this capture file (pcap, pcapng; '-' is standard input); can be given several "
         "times.")  # fmt: skip
@@ -55,6 +63,7 @@ LIVE_ONLY = {"interfaces": "--interface", "duration_s": "--duration", "max_flows
 def command(
     words: tuple[str, ...],
     interfaces: tuple[str, ...],
+    attach: AttachMode,
     files: tuple[str, ...],
     duration_s: float | None,
     idle_s: float,
@@ -67,8 +76,10 @@ def command(
     """Print the flows that match the tcpdump filter EXPR: addresses, ports, packets, bytes, TCP flags, times.
 
     Both directions of a flow are one record, and its source is who sent the first packet. Packets are added
-    up in the kernel; a record leaves it when its flow has ended.
+    up in the kernel; a record leaves it when its flow has ended. Flows inside the frames of a batman-adv mesh
+    are found as well. Interfaces that come, go or change names are followed.
     """
+    logging.basicConfig(format="meshlens: %(message)s")
     if files:
         _refuse_live_options(click.get_current_context())
     expression = " ".join(words)
@@ -79,6 +90,7 @@ def command(
         stream = flows(
             interfaces,
             filter=expression,
+            attach=attach,
             idle_s=idle_s,
             active_s=active_s,
             head=head,
@@ -153,6 +165,8 @@ def _show(stream: FileFlows, show: _Lines | _Parquet) -> None:
 def _show_live(stream: LiveFlows, show: _Lines | _Parquet) -> None:
     """At Ctrl-C the flows that are still going on are shown as well."""
     with stream:
+        if not stream.costs():
+            click.echo("meshlens: no interface to look at yet; waiting for one", err=True)
         show.begin()
         try:
             show.add(stream)

@@ -20,8 +20,13 @@ __all__ = ["COMMANDS", "COMPLETE_VARIABLE", "cli", "main", "run"]
 COMMANDS = {
     "count": ("meshlens.cli.count", "Count traffic by tcpdump filters, in the kernel."),
     "capture": ("meshlens.cli.capture", "Write frames to pcapng files, filtered in the kernel."),
+    "wifi": ("meshlens.cli.wifi", "Show who is on the air: frames, retries, signal, rates."),
+    "top": ("meshlens.cli.top", "Show who sends what right now: interfaces, stations, flows."),
     "flows": ("meshlens.cli.flows", "Print who talks to whom: flows, added up in the kernel."),
     "interfaces": ("meshlens.cli.interfaces", "Show what passes through interfaces, and what was dropped."),
+    "stations": ("meshlens.cli.stations", "Print who is there: stations, and what tells their kind."),
+    "serve": ("meshlens.cli.serve", "Watch all as a daemon: dashboard, JSON API, Prometheus, history."),
+    "history": ("meshlens.cli.history", "Ask the history that 'meshlens serve' keeps."),
     "bpfcountd": ("meshlens.cli.bpfcountd", "Stand in for bpfcountd: its flags, its socket."),
     "read": ("meshlens.cli.read", "Print the counts of a pinned counter."),
     "detach": ("meshlens.cli.detach", "End a pinned counter."),

@@ -16,7 +16,17 @@ from meshlens.decision.expr import Alu, Const, Expr, Load, Space
 from meshlens.ebpf import R0, R1, R2, R3, R4, R5, R6, R7, R8, R10, Asm, Helper, MapSpec, MapType
 from meshlens.ebpf.contexts import PACKET_OUTGOING, Skb, Xdp
 
-__all__ = ["Access", "BufferedAccess", "DirectAccess", "Label", "buffer_map", "upper_bound"]
+__all__ = [
+    "BUFFER",
+    "BUFFER_BYTES",
+    "Access",
+    "BufferedAccess",
+    "DirectAccess",
+    "Label",
+    "buffer_map",
+    "hook_meta",
+    "upper_bound",
+]
 
 Label = str | int
 Context = type[Skb] | type[Xdp]
@@ -28,8 +38,9 @@ _MAX_INNER_OFFSET: Final = _MAX_PACKET_OFFSET // 2
 #: Memory instructions take signed 16-bit offsets; larger ones are added to the pointer.
 _MAX_INSN_OFFSET: Final = 0x7000
 
-_BUFFER: Final = "head"
-_BUFFER_BYTES: Final = 512
+#: The name of the per-CPU buffer, and its size.
+BUFFER: Final = "head"
+BUFFER_BYTES: Final = 512
 #: Where a VLAN tag stands on the wire: behind the two MAC addresses.
 _TAG_OFFSET: Final = 12
 _TAG_BYTES: Final = 4
@@ -101,12 +112,10 @@ def upper_bound(expr: Expr | None) -> int:
 
 def buffer_map() -> dict[str, MapSpec]:
     """The map that a program with BufferedAccess needs."""
-    return {
-        _BUFFER: MapSpec(_BUFFER, MapType.PERCPU_ARRAY, key_size=4, value_size=_BUFFER_BYTES, max_entries=1)
-    }
+    return {BUFFER: MapSpec(BUFFER, MapType.PERCPU_ARRAY, key_size=4, value_size=BUFFER_BYTES, max_entries=1)}
 
 
-def _hook_meta(asm: Asm, name: str, context: Context, direction: int | None) -> None:
+def hook_meta(asm: Asm, name: str, context: Context, direction: int | None) -> None:
     """R0 = `ifindex`, or `direction`: the given one (0 in, 1 out), or where it is None what the skb says."""
     if name == "ifindex":
         asm.field(R0, R6, Skb.ifindex if context is Skb else Xdp.ingress_ifindex)
@@ -125,9 +134,10 @@ class DirectAccess:
     """Packet memory between R8 and R7.
 
     `context` is the layout of what R6 points at; `direction` 0 in, 1 out. A skb goes `elsewhere` if its bytes
-    must be looked for elsewhere; None for XDP, where all bytes are here. It goes there when bytes are missed,
-    to begin again; or at once if it may not `restart`, because marks have counted it already. `lost` is where
-    no frame ever goes: the verifier wants a check that the graph has made already.
+    must be looked for elsewhere. It goes there when bytes are missed, to begin again; or at once if it may
+    not `restart`, because marks have counted it already. An XDP frame goes there at once if it has several
+    buffers; None if there are none such. `lost` is where no frame ever goes: the verifier wants a check that
+    the graph has made already.
     """
 
     keeps_index = True
@@ -148,10 +158,17 @@ class DirectAccess:
         self.stubs: dict[Label, Label] = {}
 
     def begin(self) -> None:
-        asm = self.asm
+        asm, xdp = self.asm, self.context is Xdp
+        if xdp and self.elsewhere is not None:
+            asm.call(Helper.xdp_get_buff_len, R6)
         asm.field(R7, R6, self.context.data_end)
         asm.field(R8, R6, self.context.data)
         if self.elsewhere is None:
+            return
+        if xdp:
+            asm.mov(R1, R7)
+            asm.alu("-=", R1, R8)
+            asm.jump_if(R0, "!=", R1, self.elsewhere)
             return
         asm.field(R1, R6, Skb.vlan_present)
         asm.jump_if(R1, "!=", 0, self.elsewhere)
@@ -159,7 +176,7 @@ class DirectAccess:
             self._tell_short_from_elsewhere(self.elsewhere)
 
     def short(self, no: Label) -> Label:
-        if self.elsewhere is None or not self.restart:
+        if self.elsewhere is None or self.context is Xdp or not self.restart:
             return no
         return self.stubs.setdefault(no, self.asm.new_label())
 
@@ -213,7 +230,7 @@ class DirectAccess:
         self.asm.alu("+=", R8, R0)
 
     def meta(self, name: str) -> None:
-        _hook_meta(self.asm, name, self.context, self.direction)
+        hook_meta(self.asm, name, self.context, self.direction)
 
     def finish(self) -> None:
         for no, stub in self.stubs.items():
@@ -253,7 +270,7 @@ class BufferedAccess:
     def begin(self) -> None:
         asm = self.asm
         asm.store(R10, _KEY, 0, 4)
-        asm.map_fd(R1, _BUFFER)
+        asm.map_fd(R1, BUFFER)
         asm.mov(R2, R10)
         asm.alu("+=", R2, _KEY)
         asm.call(Helper.map_lookup_elem)
@@ -296,8 +313,8 @@ class BufferedAccess:
         """Fill the buffer from byte `skip` on; go to `empty` if the frame has no byte there."""
         asm, whole = self.asm, self.asm.new_label()
         asm.mov(R4, R7)
-        asm.jump_if(R4, "<", _BUFFER_BYTES, whole)
-        asm.mov(R4, _BUFFER_BYTES)
+        asm.jump_if(R4, "<", BUFFER_BYTES, whole)
+        asm.mov(R4, BUFFER_BYTES)
         asm.label(whole)
         asm.alu("-=", R4, skip)
         asm.jump_if(R4, "s<", 1, empty)
@@ -324,7 +341,7 @@ class BufferedAccess:
             self.asm.jump_if(R0, ">", R7, no)
 
     def load(self, load: Load, *, checked: bool) -> None:
-        asm, last = self.asm, _BUFFER_BYTES - load.size
+        asm, last = self.asm, BUFFER_BYTES - load.size
         beyond, loaded = asm.new_label(), asm.new_label()
         if load.index is None and load.offset <= last:
             asm.load(R0, R8, load.offset, load.size)
@@ -376,7 +393,7 @@ class BufferedAccess:
         asm.label(copied)
 
     def meta(self, name: str) -> None:
-        _hook_meta(self.asm, name, Skb, self.direction)
+        hook_meta(self.asm, name, Skb, self.direction)
 
     def finish(self) -> None:
         pass

@@ -13,18 +13,20 @@ from meshlens.ebpf.batch import read_batches
 from meshlens.ebpf.bpffs import BPFFS, is_bpffs
 from meshlens.ebpf.constants import BPF_F_MMAPABLE, AttachType, Command, MapType, ProgramType
 from meshlens.ebpf.cpus import possible_cpus
+from meshlens.ebpf.helpers import Helper
 from meshlens.ebpf.maps import MapSpec
 from meshlens.ebpf.program import ProgramSpec
 from meshlens.ebpf.statistics import run_statistics
 from meshlens.ebpf.structured import Asm
 from meshlens.ebpf.syscall import bpf, translate
 from meshlens.ebpf.testrun import LIVE_FRAMES, run_program
+from meshlens.ebpf.verifier import VerifierError
 from meshlens.errors import MeshlensError, NotSupported
 
 if TYPE_CHECKING:  # tracing is imported when it is tried
     from meshlens.ebpf.target import Hook
 
-__all__ = ["Feature", "features", "has_tcx"]
+__all__ = ["Feature", "features", "has_coarse_clock", "has_tcx"]
 
 
 class Feature(NamedTuple):
@@ -45,6 +47,19 @@ def has_tcx() -> bool:
         if error.errno == errno.EINVAL:
             return False
         raise translate(error, "ask for TCX programs") from error
+    return True
+
+
+@cache
+def has_coarse_clock() -> bool:
+    """Whether programs can ask for the time of the last tick (bpf_ktime_get_coarse_ns(), Linux 5.11)."""
+    a = Asm()
+    a.call(Helper.ktime_get_coarse_ns)
+    a.ret(0)
+    try:
+        ProgramSpec("probe", ProgramType.SOCKET_FILTER, a).load().close()
+    except VerifierError:  # "invalid func"
+        return False
     return True
 
 

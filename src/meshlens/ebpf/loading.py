@@ -23,9 +23,9 @@ _TRIES = 5  # the verifier gives way to signals with EAGAIN
 class Load(NamedTuple):
     """What BPF_PROG_LOAD takes; `insns` have their map descriptors in place.
 
-    `attach_owner` is the descriptor of the program or module that `attach_btf_id` is of, 0 for the kernel;
-    `btf` that of the program's own BTF, in which its function is `function_type`; `ifindex` that of the
-    interface whose device shall run the program, 0 for the kernel.
+    `ifindex` is the device that is to run it itself (offload). `attach_owner` is the descriptor of the
+    program or module that `attach_btf_id` is of, 0 for the kernel; `btf` that of the program's own BTF, in
+    which its function is `function_type`.
     """
 
     name: str
@@ -34,11 +34,11 @@ class Load(NamedTuple):
     license: str
     flags: int
     expected_attach_type: int
+    ifindex: int = 0
     attach_btf_id: int = 0
     attach_owner: int = 0
     btf: int = 0
     function_type: int = 0
-    ifindex: int = 0
 
     def load(self, code: Code) -> int:
         """The program's descriptor. `code` explains refusals."""

@@ -93,8 +93,8 @@ class ProgramSpec:
         for slot, name in self.code.map_refs:
             struct.pack_into("=i", insns, slot * 8 + 4, maps[name].fileno())
         request = Load(
-            self.name, self.type, insns, self.license, self.flags, self.expected_attach_type, ifindex=ifindex
-        )  # fmt: skip
+            self.name, self.type, insns, self.license, self.flags, self.expected_attach_type, ifindex
+        )
         with contextlib.ExitStack() as closing:
             if self.attach_to is not None and self.type is ProgramType.TRACING:
                 number, owner = self._attach_btf_id()

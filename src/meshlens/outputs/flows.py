@@ -5,16 +5,17 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from datetime import UTC, datetime
 
+from meshlens.outputs.text import endpoint
 from meshlens.probes.flow_record import Flow
 
 __all__ = ["FLOW_HEADING", "flow_json", "flow_line", "summary_json", "summary_line"]
 
-_LINE = "{:<12} {:>9} {:<3} {:<6} {:<42} {:<42} {:>9} {:>11} {:>9} {:>11} {:<8} {}"
+_LINE = "{:<12} {:>9} {:<3} {:<6} {:<42} {:<42} {:>9} {:>11} {:>9} {:>11} {:<8} {:<6} {}"
 
 #: The heading of the lines.
 FLOW_HEADING = _LINE.format(
     "begin (UTC)", "seconds", "way", "proto", "source", "destination", "packets", "bytes", "p. back",
-    "b. back", "flags", "ended",
+    "b. back", "flags", "ended", "inside",
 ).rstrip()  # fmt: skip
 
 
@@ -23,9 +24,9 @@ def flow_line(flow: Flow) -> str:
     begin = datetime.fromtimestamp(flow.first_ns / 1e9, UTC).strftime("%H:%M:%S.%f")[:-3]
     return _LINE.format(
         begin, f"{flow.duration_ns / 1e9:.3f}", flow.direction or "-", flow.protocol,
-        _end(flow.src, flow.src_port), _end(flow.dst, flow.dst_port), flow.src_packets, flow.src_bytes,
-        flow.dst_packets, flow.dst_bytes, flow.flags or "-", flow.ended,
-    )  # fmt: skip
+        endpoint(flow.src, flow.src_port), endpoint(flow.dst, flow.dst_port), flow.src_packets,
+        flow.src_bytes, flow.dst_packets, flow.dst_bytes, flow.flags or "-", flow.ended or "-", flow.inside,
+    ).rstrip()  # fmt: skip
 
 
 def flow_json(flow: Flow) -> str:
@@ -45,9 +46,3 @@ def summary_json(flows: int, missed: Mapping[str, int], other: int) -> str:
     return json.dumps(
         {"flows": flows, "other": other, "missed": sum(missed.values()), "reasons": dict(missed)}
     )
-
-
-def _end(address: str, port: int) -> str:
-    if not port:
-        return address
-    return f"[{address}]:{port}" if ":" in address else f"{address}:{port}"

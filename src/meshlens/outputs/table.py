@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from io import StringIO
 from typing import TYPE_CHECKING
 
+from meshlens.outputs.text import elide, human, printable
 from meshlens.probes.snapshot import Count, Snapshot
 
 if TYPE_CHECKING:
@@ -85,7 +86,7 @@ def build_table(
             made = _sum_columns(pairs, seconds, most_bytes, human)
     foot = f"{len(shown)} of {len(sums)} filters · {_missed(snapshot)}"
     # As wide as the longest name of all, so that nothing moves when other filters come to be shown.
-    name_width = max(cell_len(_printable(text)) for text in (heading, *sums))
+    name_width = max(cell_len(printable(text)) for text in (heading, *sums))
     room = width - sum(column.width for column in made)
     return Group(_grid(heading, shown, made, max(1, min(name_width, room))), Text(foot))
 
@@ -108,19 +109,6 @@ def format_table(
     text = StringIO()
     Console(file=text, width=width, color_system=None, force_terminal=False).print(table)
     return "".join(line.rstrip() + "\n" for line in text.getvalue().splitlines())
-
-
-def human(value: float) -> str:
-    """Three significant digits and an SI prefix, at most 5 characters: 7, 999, 1.00k, 12.3M, 456G."""
-    if value < 1000 and value == int(value):
-        return str(int(value))
-    prefix = ""
-    for larger in "kMGTPE":
-        if value < 999.5:
-            break
-        value, prefix = value / 1000, larger
-    decimals = 2 if value < 9.995 else 1 if value < 99.95 else 0
-    return f"{value:.{decimals}f}{prefix}"
 
 
 def _sum(snapshot: Snapshot, *, helpers: bool) -> dict[str, Sum]:
@@ -164,7 +152,7 @@ def _interface_columns(pairs: list[tuple[Sum, Sum]], seconds: float, width: int)
     room = width - NAME_MIN_WIDTH
     made: dict[str, Column] = {}
     for interface in sorted(packets, key=lambda interface: -packets[interface]):
-        candidate = column(_elide(interface, INTERFACE_MAX_WIDTH), [interface])
+        candidate = column(elide(interface, INTERFACE_MAX_WIDTH), [interface])
         others = column(f"{len(packets) - len(made)} more", ())
         if candidate.width + others.width > room:
             break
@@ -186,7 +174,7 @@ def _grid(heading: str, shown: dict[str, Sum], made: list[Column], name_width: i
         table.add_column(column.heading, justify="right", no_wrap=True, width=column.width - GAP)
     for index, (name, now) in enumerate(shown.items()):
         cells = (column.cells[index] for column in made)
-        table.add_row(Text(_elide(name, name_width)), *cells, style=None if now.packets else "dim")
+        table.add_row(Text(elide(name, name_width)), *cells, style=None if now.packets else "dim")
     return table
 
 
@@ -198,22 +186,3 @@ def _rate(now: int, before: int, seconds: float) -> str:
 def _missed(snapshot: Snapshot) -> str:
     reasons = ", ".join(f"{reason} {frames}" for reason, frames in snapshot.missed.items() if frames)
     return f"missed {sum(snapshot.missed.values())}" + (f" ({reasons})" if reasons else "")
-
-
-def _printable(text: str) -> str:
-    """Keep what would steer the terminal from doing so."""
-    return "".join(char if char.isprintable() else "�" for char in text)
-
-
-def _elide(text: str, cells: int) -> str:
-    """Cut the middle: ids differ most at their end, and begin with what they have in common."""
-    from rich.cells import cell_len, set_cell_size
-
-    text = _printable(text)
-    if cell_len(text) <= cells:
-        return text
-    head = set_cell_size(text, (cells - 1) // 3).rstrip()
-    tail = text
-    while tail and cell_len(tail) > cells - 1 - cell_len(head):
-        tail = tail[1:]
-    return f"{head}…{tail}"

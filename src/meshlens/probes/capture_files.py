@@ -91,6 +91,11 @@ class CaptureOutput:
             self._write(blocks[:fitting])
             blocks = blocks[fitting:]
 
+    def announce(self, blocks: bytes) -> None:
+        """Write blocks that every further file has in its header."""
+        if blocks and self._fd >= 0:
+            self._write(memoryview(blocks))
+
     def turn(self) -> None:
         """Begin a new file if it is time for it."""
         if self.rotation.seconds is not None and time.monotonic() >= self._due:

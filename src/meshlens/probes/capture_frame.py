@@ -6,8 +6,9 @@ Registers: R6 the context, R7 bytes of the frame, R8 the pcapng block, R9 left a
 from abc import ABC, abstractmethod
 from typing import ClassVar, Final, Literal
 
-from meshlens.decision.access import Access, BufferedAccess, DirectAccess
-from meshlens.ebpf import R0, R1, R2, R3, R4, R6, R7, R8, Asm, Helper, ProgramSpec, ProgramType, Reg
+from meshlens.decision.access import Access, BufferedAccess, DirectAccess, hook_meta
+from meshlens.ebpf import R0, R1, R2, R3, R4, R6, R7, R8, R10, Asm, Helper, ProgramSpec, ProgramType, Reg
+from meshlens.ebpf.constants import BPF_F_XDP_HAS_FRAGS
 from meshlens.ebpf.contexts import Skb, Xdp
 from meshlens.ebpf.maps import MapSpec
 from meshlens.probes.snapshot import Direction
@@ -161,22 +162,21 @@ class SkbFrame(Frame):
 
 
 class XdpFrame(Frame):
-    """A frame as the driver gives it to XDP."""
+    """A frame as the driver gives it to XDP, in one buffer or in several. Ours is the only program there."""
 
     result = 2  # XDP_PASS
+    has_verdict = True
 
     def __init__(self) -> None:
         self.asm = Asm()
 
     def accesses(self, elsewhere: str, lost: str, unreadable: str) -> tuple[Access, ...]:
-        return (DirectAccess(self.asm, Xdp, self.way, elsewhere=None, lost=lost),)
+        direct = DirectAccess(self.asm, Xdp, self.way, elsewhere=elsewhere, lost=lost)
+        return direct, _XdpCopy(self.asm, self.way, unreadable=unreadable)
 
     def measure(self) -> None:
-        asm = self.asm
-        asm.field(R7, R6, Xdp.data_end)
-        asm.field(R0, R6, Xdp.data)
-        asm.alu("-=", R7, R0)
-        asm.mov(R0, R7)
+        self.asm.call(Helper.xdp_get_buff_len, R6)
+        self.asm.mov(R7, R0)
 
     def load_bytes(self) -> None:
         self.asm.mov(R1, R6)
@@ -185,8 +185,32 @@ class XdpFrame(Frame):
     def queue(self, dst: Reg) -> None:
         self.asm.field(dst, R6, Xdp.rx_queue_index)
 
+    def verdict(self, dst: Reg) -> None:
+        self.asm.mov(dst, self.result)
+
     def program(self, maps: dict[str, MapSpec]) -> ProgramSpec:
-        return ProgramSpec("meshlens_capture", ProgramType.XDP, self.asm, maps=maps)
+        return ProgramSpec(
+            "meshlens_capture", ProgramType.XDP, self.asm, maps=maps, flags=BPF_F_XDP_HAS_FRAGS
+        )
+
+
+class _XdpCopy(BufferedAccess):
+    """The first bytes of a frame of several buffers."""
+
+    def copy_frame(self) -> None:
+        asm, copied = self.asm, self.asm.new_label()
+        asm.call(Helper.xdp_get_buff_len, R6)
+        asm.mov(R7, R0)
+        asm.store(R10, self.start_slot, 0, 8)
+        self.copy(0, copied)
+        asm.label(copied)
+
+    def load_bytes(self) -> None:
+        self.asm.mov(R1, R6)
+        self.asm.call(Helper.xdp_load_bytes)
+
+    def meta(self, name: str) -> None:
+        hook_meta(self.asm, name, Xdp, self.direction)
 
 
 def frame_at(point: CapturePoint) -> Frame:

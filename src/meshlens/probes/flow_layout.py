@@ -16,6 +16,7 @@ __all__ = [
     "FOREVER_NS",
     "HEAD_BYTES",
     "HEAD_START",
+    "IN_BATADV",
     "KEY_BYTES",
     "MAX_HEAD",
     "Fragment",
@@ -32,8 +33,8 @@ __all__ = [
 FLOWS: Final = "flows"
 EXPORT: Final = "ended_flows"
 
-# a, b: addresses of 16 bytes, IPv4 first and padded with zeros; ports in network order; protocol, IP version;
-# the CPU, in host order.
+# a, b: addresses of 16 bytes, IPv4 first and padded with zeros; ports in network order; protocol; IP version
+# and in its upper half what the packet is inside of; the CPU, in host order.
 _KEY: Final = struct.Struct("=16s16s2s2sBBH")
 KEY_BYTES: Final = _KEY.size
 # The key once more, so that an ended flow leaves in one piece; then first, last, the end of the period;
@@ -54,8 +55,12 @@ _TIMES: Final = struct.Struct("=3Q")
 _WAY_BIT: Final = 0x8000
 
 
+#: In `Key.version`: the packet is in a batman-adv packet.
+IN_BATADV: Final = 0x10
+
+
 class Key(NamedTuple):
-    """The two ends of a flow, as they lie in the map; `version` is 4 or 6."""
+    """The two ends of a flow, as they lie in the map; `version` is 4 or 6, and IN_BATADV where it is."""
 
     a: bytes
     b: bytes
@@ -98,10 +103,12 @@ class Fragment:
         """From the value of the map, whose first bytes are the key."""
         *key, _cpu = _KEY.unpack_from(value)
         first, last, end, *numbers, way, direction, kept = _STATE.unpack_from(value, KEY_BYTES)
-        head = []
-        for at in range(HEAD_START, HEAD_START + kept * HEAD_BYTES, HEAD_BYTES):
-            time_ns, size, segment, packets = _HEAD.unpack_from(value, at)
-            head.append(HeadEntry(time_ns, size, segment, packets & ~_WAY_BIT, packets >> 15))
+        head = [
+            HeadEntry(time_ns, size, segment, packets & ~_WAY_BIT, packets >> 15)
+            for time_ns, size, segment, packets in _HEAD.iter_unpack(
+                value[HEAD_START : HEAD_START + kept * HEAD_BYTES]
+            )
+        ]
         return cls(Key(*key), first, last, end, numbers[:2], numbers[2:4], numbers[4:], way, direction, head)
 
     def pack(self, head_length: int, cpu: int = 0) -> bytes:

@@ -13,6 +13,7 @@ from meshlens.probes.flow_record import Flow
 from meshlens.probes.flow_stream import FlowStream, compile_filter
 from meshlens.probes.following import Follower
 from meshlens.probes.interfaces import Interface, link_type_of
+from meshlens.probes.plan import AttachMode
 from meshlens.probes.session import AttachedProgram, Session
 
 __all__ = ["LiveFlows"]
@@ -24,8 +25,8 @@ _POLL_S: Final = 1.0
 class LiveFlows(Session, FlowStream):
     """Flows of interfaces from `with` (or the first iteration) on; each is handed out when it has ended.
 
-    Iteration follows the interfaces and goes on until `duration_s` is over, None: without end. Without it,
-    `wait()` follows the interfaces, `poll()` gives what has ended so far, `ongoing()` what has not, and
+    Iteration follows the interfaces and goes on until `duration_s` is over (None: without end) or another
+    thread calls `close()`. Without it, `wait()` follows the interfaces, `poll()` gives what has ended so far, `ongoing()` what has not, and
     `finish()` detaches and gives the rest. All of them may be called from several threads; a flow is handed
     out once.
     """
@@ -33,12 +34,17 @@ class LiveFlows(Session, FlowStream):
     probe = "flows"
 
     def __init__(
-        self, interfaces: Sequence[str], expression: str, options: FlowOptions, duration_s: float | None
+        self,
+        interfaces: Sequence[str],
+        expression: str,
+        options: FlowOptions,
+        duration_s: float | None,
+        attach: AttachMode = "auto",
     ) -> None:
-        self._meters = _Meters(interfaces, options, compile_filter(expression, _ETHERNET))
+        self._meters = _Meters(interfaces, options, compile_filter(expression, _ETHERNET), attach)
         Session.__init__(self, self._meters)
         FlowStream.__init__(self)
-        self.options, self.duration_s = options, duration_s
+        self.options, self.duration_s, self.attach = options, duration_s, attach
 
     def __iter__(self) -> Iterator[Flow]:
         if self._watch is None:
@@ -49,7 +55,7 @@ class LiveFlows(Session, FlowStream):
 
     def _until_the_end(self) -> Iterator[Flow]:
         end = None if self.duration_s is None else time.monotonic() + self.duration_s
-        while end is None or time.monotonic() < end:
+        while self._watch and (end is None or time.monotonic() < end):
             left_s = _POLL_S if end is None else min(_POLL_S, max(0, end - time.monotonic()))
             self.wait(min(left_s, max(0.05, self.options.idle_ns / 4e9)))
             yield from self.poll()
@@ -98,9 +104,11 @@ class _Meters(Follower[FlowMeter]):
 
     doing = "watched"
 
-    def __init__(self, names: Sequence[str], options: FlowOptions, compiled: CompiledList | None) -> None:
+    def __init__(
+        self, names: Sequence[str], options: FlowOptions, compiled: CompiledList | None, attach: AttachMode
+    ) -> None:
         super().__init__(names)
-        self.options, self.compiled = options, compiled
+        self.options, self.compiled, self.attach = options, compiled, attach
         self._ended: list[Flow] = []
         self._counted = Counter[str]()
 
@@ -108,7 +116,7 @@ class _Meters(Follower[FlowMeter]):
         if not self.readable(interface):
             hardware = f"ARPHRD {interface.hardware}, linux/if_arp.h"
             raise NotSupported(f"{interface.name} carries no Ethernet frames ({hardware})")
-        return FlowMeter(interface, self.compiled, self.options)
+        return FlowMeter(interface, self.compiled, self.options, self.attach)
 
     def end(self, interface: Interface, held: FlowMeter) -> None:
         self._ended += held.finish(interface.name)

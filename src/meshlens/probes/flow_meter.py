@@ -5,14 +5,16 @@ from collections import Counter
 from typing import Final
 
 from meshlens.ebpf import Link, Map, Program, RingBuffer
+from meshlens.ebpf.features import has_coarse_clock
 from meshlens.filters.compiler import CompiledList
 from meshlens.probes.attach import attach_at
-from meshlens.probes.flow_layout import EXPORT, FIRST_SEEN, FLOWS, Fragment, Key, unpack_key, unpack_times
+from meshlens.probes.flow_layout import EXPORT, FLOWS, Fragment, Key, unpack_key, unpack_times
 from meshlens.probes.flow_maps import OUTCOMES, TALLY, FlowOptions, read_tally
 from meshlens.probes.flow_program import flow_program
 from meshlens.probes.flow_record import Flow
 from meshlens.probes.flow_table import FlowTable
 from meshlens.probes.interfaces import Interface
+from meshlens.probes.plan import AttachMode, hook_of
 from meshlens.probes.snapshot import Direction
 
 __all__ = ["MISSED", "FlowMeter"]
@@ -32,7 +34,9 @@ class FlowMeter:
     Flows are handed out under the name that the interface has then.
     """
 
-    def __init__(self, interface: Interface, compiled: CompiledList | None, options: FlowOptions) -> None:
+    def __init__(
+        self, interface: Interface, compiled: CompiledList | None, options: FlowOptions, attach: AttachMode
+    ) -> None:
         self.options = options
         self.counted = Counter[str]()
         self._table = FlowTable(options)
@@ -43,10 +47,18 @@ class FlowMeter:
         maps: dict[str, Map] = {}
         try:
             for direction in directions:
-                spec = flow_program(options, direction, compiled=compiled, clock_offset_ns=self._offset_ns)
+                spec = flow_program(
+                    options,
+                    direction,
+                    hook=hook_of(attach, direction),
+                    compiled=compiled,
+                    clock="tick" if has_coarse_clock() else "exact",
+                    clock_offset_ns=self._offset_ns,
+                )
                 program = spec.load(maps)
+                program.spec = None  # the kernel has its instructions
                 maps = {name: each for name, each in program.maps.items() if name != "head"}
-                _, link = attach_at("auto", program, interface.index, direction)
+                _, link = attach_at(attach, program, interface.index, direction)
                 self._attached.append((direction, program, link))
         except BaseException:
             self._detach()
@@ -107,7 +119,8 @@ class FlowMeter:
     def _fetch(self, keys: list[bytes]) -> None:
         """Move entries from the map to the table, then what programs have sent out."""
         values = (self._flows.pop(key) for key in keys)
-        self._table.add(Fragment.unpack(value) for value in values if value and any(value[FIRST_SEEN:]))
+        fragments = [Fragment.unpack(value) for value in values if value]
+        self._table.add(fragment for fragment in fragments if any(fragment.packets))  # not one just begun
         self._table.add(map(Fragment.unpack, self._ring.read()))
 
     def _count(self) -> dict[str, int]:

@@ -1,15 +1,17 @@
 """Which flow a packet belongs to: the plain-Python definition that the program (`flow_program`) follows.
 
-IPv4 and IPv6, behind up to two VLAN tags. Ports are those of TCP, UDP, SCTP, DCCP and UDP-Lite; every other
-protocol has ports 0, ICMP included, so that a ping and its answer are one flow. A fragment that is not the
-first has no transport header: it is counted in the flow of its addresses and protocol with ports 0.
+IPv4 and IPv6, behind up to two VLAN tags, also in the Ethernet frame that a batman-adv packet carries (see
+packet.batadv). Ports are those of TCP, UDP, SCTP, DCCP and UDP-Lite; every other protocol has ports 0, ICMP
+included, so that a ping and its answer are one flow. A fragment that is not the first has no transport
+header: it is counted in the flow of its addresses and protocol with ports 0.
 
 Sources: RFC 791, RFC 8200 (extension headers), IEEE 802.1Q.
 """
 
 from typing import Final, NamedTuple
 
-from meshlens.probes.flow_layout import Key, canonical
+from meshlens.packet.batadv import ETHERNET_HEADER_BYTES, ETHERTYPE_BATADV, VLAN_TAG_BYTES, inner_offset
+from meshlens.probes.flow_layout import IN_BATADV, Key, canonical
 
 __all__ = [
     "AH",
@@ -67,7 +69,7 @@ class FlowPacket(NamedTuple):
 
 def flow_packet(data: bytes, link_type: int = _ETHERNET) -> FlowPacket:
     """The flow that a frame belongs to. Raises NotIp or Unreadable."""
-    ip, version = _network_header(data, link_type)
+    ip, version, inside = _network_header(data, link_type)
     reader = _ipv4 if version == 4 else _ipv6
     source, destination, protocol, transport, whole = reader(data, ip)
     ports, flags = _NO_PORTS, 0
@@ -75,26 +77,45 @@ def flow_packet(data: bytes, link_type: int = _ETHERNET) -> FlowPacket:
         ports = data[transport : transport + 2], data[transport + 2 : transport + 4]
         if protocol == TCP and transport + _FLAGS_OFFSET < len(data):
             flags = data[transport + _FLAGS_OFFSET]
-    return FlowPacket(*canonical(source, destination, ports, protocol, version), flags)
+    return FlowPacket(*canonical(source, destination, ports, protocol, version | inside), flags)
 
 
-def _network_header(data: bytes, link_type: int) -> tuple[int, int]:
-    """Where the IP header begins, and its version."""
+def _network_header(data: bytes, link_type: int) -> tuple[int, int, int]:
+    """Where the IP header begins, its version, what it is inside of."""
     if link_type in _RAW:
-        return 0, _version(data, 0)
+        return 0, _version(data, 0), 0
     if link_type != _ETHERNET:
         raise NotIp
-    at = 12
-    for _ in range(MAX_TAGS):
-        if int.from_bytes(data[at : at + 2]) in TAGS:
-            at += 4
-    ethertype = int.from_bytes(_bytes(data, at, 2))
+    at, ethertype = _ethernet(data, 0)
+    inside = 0
+    if ethertype == ETHERTYPE_BATADV:
+        at, ethertype = _ethernet(data, _inner_frame(data, at))
+        inside = IN_BATADV
     if ethertype not in (IPV4, IPV6):
         raise NotIp
     expected = 4 if ethertype == IPV4 else 6
-    if _version(data, at + 2) != expected:
+    if _version(data, at) != expected:
         raise Unreadable
-    return at + 2, expected
+    return at, expected, inside
+
+
+def _ethernet(data: bytes, at: int) -> tuple[int, int]:
+    """Behind the Ethernet header and tags, and the ethertype."""
+    at += 12
+    for _ in range(MAX_TAGS):
+        if int.from_bytes(data[at : at + 2]) in TAGS:
+            at += 4
+    return at + 2, int.from_bytes(_bytes(data, at, 2))
+
+
+def _inner_frame(data: bytes, at: int) -> int:
+    """Where the Ethernet frame in the batman-adv packet begins."""
+    if at + 2 > len(data):
+        raise NotIp
+    inner = inner_offset(data, data[at + 1], data[at], (at - ETHERNET_HEADER_BYTES) // VLAN_TAG_BYTES)
+    if inner is None:
+        raise NotIp
+    return inner
 
 
 def _version(data: bytes, at: int) -> int:

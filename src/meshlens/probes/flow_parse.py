@@ -1,13 +1,20 @@
-"""The part of the flow program that finds a frame's key; `flow_packet` is its definition, in Python.
+"""The part of the flow program that finds a frame's key; `flow_packet` is its definition, in Python."""
 
-It reads the linear part of the skb. A frame whose headers go on beyond it is read a second time after
-bpf_skb_pull_data(), which moves bytes of the skb but changes none.
-"""
+from typing import Final, Literal
 
-from typing import Final
-
-from meshlens.ebpf import R0, R1, R2, R3, R4, R5, R6, R7, R8, R9, R10, Asm, Helper
-from meshlens.ebpf.contexts import Skb
+from meshlens.ebpf import R0, R1, R2, R3, R4, R5, R8, R9, R10, Asm
+from meshlens.ebpf.contexts import Skb, Xdp
+from meshlens.packet.batadv import (
+    ETHERTYPE_BATADV,
+    PACKET_TYPES,
+    AfterHeader,
+    AfterTvlvs,
+    HeadFragmentByContent,
+    HeadFragmentByFlag,
+    PacketType,
+)
+from meshlens.probes.flow_bytes import CopiedBytes, HeaderBytes, PacketBytes, emit_pull
+from meshlens.probes.flow_layout import IN_BATADV
 from meshlens.probes.flow_packet import (
     AH,
     EXTENSION_HEADERS,
@@ -27,56 +34,55 @@ __all__ = ["KEY", "emit_parse"]
 KEY: Final = -40
 _A, _B, _A_PORT, _B_PORT, _PROTOCOL, _VERSION = KEY, KEY + 16, KEY + 32, KEY + 34, KEY + 36, KEY + 37
 
-#: As many bytes as headers reasonably take: Ethernet, tags, IPv6 with extensions, TCP.
-_PULLED_BYTES: Final = 256
 #: What follows an IPv6 header mostly (TCP, UDP, ICMPv6): no extension headers to look for.
 _COMMON: Final = (6, 17, 58)
 
 
-def emit_parse(asm: Asm) -> None:
-    """The key of the skb in R6, except the CPU, to the stack; R8 = 0 from a to b, else 1; R9 = TCP flags.
+def emit_parse(asm: Asm, hook: Literal["tc", "xdp", "socket"]) -> None:
+    """The key of the frame in R6, except the CPU, to the stack; R8 = 0 from a to b, else 1; R9 = TCP flags.
 
     Goes to `not_ip` and `unreadable`. Clobbers R0 to R5 and R7.
     """
     asm.block("parse")
-    _Pass(asm, pulled=False).emit()
-    asm.block("parse what was not linear")
-    _emit_pull(asm)
-    _Pass(asm, pulled=True).emit()
+    match hook:
+        case "xdp":
+            _Parser(asm, PacketBytes(asm, Xdp)).emit()
+        case "socket":
+            _Parser(asm, CopiedBytes(asm, "unreadable")).emit()
+        case "tc":
+            _Parser(asm, PacketBytes(asm, Skb, "short")).emit()
+            asm.block("parse what was not linear")
+            asm.label("short")
+            emit_pull(asm)
+            _Parser(asm, PacketBytes(asm, Skb)).emit()
     asm.block("order the ends")
     asm.label("parsed")
     _emit_order(asm)
 
 
-def _emit_pull(asm: Asm) -> None:
-    few, linear = asm.new_label(), asm.new_label()
-    asm.label("short")
-    asm.field(R1, R6, Skb.data)
-    asm.field(R2, R6, Skb.data_end)
-    asm.alu("-=", R2, R1)
-    asm.mov(R1, R2)
-    asm.field(R2, R6, Skb.len)
-    asm.jump_if(R1, ">=", R2, linear)
-    asm.jump_if(R2, "<=", _PULLED_BYTES, few)
-    asm.mov(R2, _PULLED_BYTES)
-    asm.label(few)
-    asm.call(Helper.skb_pull_data, R6, R2)
-    asm.label(linear)
+class _Parser:
+    """R8 goes along the headers; R0 is the protocol that follows, R9 what the packet is inside of."""
 
-
-class _Pass:
-    """R8 goes along the headers, R7 is where the bytes end; R0 is the protocol that follows."""
-
-    def __init__(self, asm: Asm, *, pulled: bool) -> None:
-        self.asm, self.pulled = asm, pulled
-        self.ipv4, self.transport, self.without_ports = (asm.new_label() for _ in range(3))
+    def __init__(self, asm: Asm, frame: HeaderBytes) -> None:
+        self.asm, self.need, self.load, self.begin = asm, frame.need, frame.load, frame.begin
+        names = ("ipv4", "ipv6", "transport", "without_ports", "inner")
+        self.ipv4, self.ipv6, self.transport, self.without_ports, self.inner = (
+            asm.new_label() for _ in names
+        )
 
     def emit(self) -> None:
         """To `parsed` with R4, R5 = source and destination port, R9 = TCP flags."""
         asm = self.asm
-        asm.field(R7, R6, Skb.data_end)
-        asm.field(R8, R6, Skb.data)
+        self.begin()
+        asm.mov(R9, 0)
         self.ethernet()
+        asm.jump_if(R0, "!=", ETHERTYPE_BATADV, "not_ip")
+        asm.mov(R9, IN_BATADV)
+        self.batadv()
+        asm.label(self.inner)
+        self.ethernet()
+        asm.jump("not_ip")
+        asm.label(self.ipv6)
         self.read_ipv6()
         asm.label(self.ipv4)
         self.read_ipv4()
@@ -88,18 +94,14 @@ class _Pass:
             asm.mov(register, 0)
         asm.jump("parsed")
 
-    def need(self, size: int, otherwise: str) -> None:
-        """Go to `otherwise` unless there are `size` bytes; but try to get them first."""
-        self.asm.mov(R1, R8)
-        self.asm.alu("+=", R1, size)
-        self.asm.jump_if(R1, ">", R7, otherwise if self.pulled else "short")
-
     def ethernet(self) -> None:
+        """R8 behind the Ethernet header; on with IP, or R0 = another ethertype."""
         asm = self.asm
         self.need(14, "unreadable")
-        asm.load(R0, R8, 12, 2)
+        self.load(R0, 12, 2)
         asm.to_be(R0, 16)
         asm.alu("+=", R8, 14)
+        asm.jump_if(R0, "==", IPV4, self.ipv4)
         for _ in range(MAX_TAGS):
             tagged, untagged = asm.new_label(), asm.new_label()
             for ethertype in TAGS:
@@ -107,12 +109,57 @@ class _Pass:
             asm.jump(untagged)
             asm.label(tagged)
             self.need(4, "unreadable")
-            asm.load(R0, R8, 2, 2)
+            self.load(R0, 2, 2)
             asm.to_be(R0, 16)
             asm.alu("+=", R8, 4)
             asm.label(untagged)
         asm.jump_if(R0, "==", IPV4, self.ipv4)
-        asm.jump_if(R0, "!=", IPV6, "not_ip")
+        asm.jump_if(R0, "==", IPV6, self.ipv6)
+
+    def batadv(self) -> None:
+        """R8 at the inner frame of the batman-adv packet at R8."""
+        asm = self.asm
+        self.need(2, "not_ip")
+        self.load(R0, 0, 2)
+        asm.to_be(R0, 16)
+        for version, kinds in PACKET_TYPES.items():
+            for kind in kinds:
+                if kind.inner is not None:
+                    with asm.if_(R0, "==", kind.number << 8 | version):
+                        self.enter(kind)
+        asm.jump("not_ip")
+
+    def enter(self, kind: PacketType) -> None:
+        """On with the inner frame of a packet of this type, by packet.batadv's rule."""
+        asm, size = self.asm, kind.header_bytes
+        match kind.inner:
+            case AfterTvlvs(length_offset, max_bytes):
+                self.need(length_offset + 2, "not_ip")
+                self.load(R2, length_offset, 2)
+                asm.to_be(R2, 16)
+                asm.jump_if(R2, ">", max_bytes, "not_ip")
+                asm.alu("+=", R8, R2)
+            case HeadFragmentByFlag(flag_offset, mask):
+                head = asm.new_label()
+                self.need(flag_offset + 1, "not_ip")
+                self.load(R2, flag_offset, 1)
+                asm.jump_if(R2, "&", mask, head)
+                asm.jump("not_ip")
+                asm.label(head)
+            case HeadFragmentByContent(nested):
+                self.need(size + 2, "not_ip")
+                self.load(R2, size, 2)
+                asm.to_be(R2, 16)
+                for number, version, nested_bytes in nested:
+                    with asm.if_(R2, "==", number << 8 | version):
+                        asm.alu("+=", R8, size + nested_bytes)
+                        asm.jump(self.inner)
+                asm.jump("not_ip")
+                return
+            case AfterHeader():
+                pass
+        asm.alu("+=", R8, size)
+        asm.jump(self.inner)
 
     def read_ipv4(self) -> None:
         asm = self.asm
@@ -122,12 +169,12 @@ class _Pass:
         asm.alu("<<=", R2, 2)
         asm.jump_if(R2, "<", 20, "unreadable")
         for end, offset in ((_A, 12), (_B, 16)):
-            asm.load(R1, R8, offset, 4)
+            self.load(R1, offset, 4)
             asm.store(R10, end, R1, 4)
             asm.store(R10, end + 4, 0, 4)
             asm.store(R10, end + 8, 0, 8)
-        asm.load(R0, R8, 9, 1)
-        asm.load(R1, R8, 6, 2)
+        self.load(R0, 9, 1)
+        self.load(R1, 6, 2)
         asm.to_be(R1, 16)
         asm.jump_if(R1, "&", 0x1FFF, self.without_ports)
         asm.alu("+=", R8, R2)
@@ -138,9 +185,9 @@ class _Pass:
         self.version(6)
         for word in range(4):
             for half in (0, 4):  # packet memory may be aligned to 4 bytes only
-                asm.load(R1, R8, 8 + 8 * word + half, 4)
+                self.load(R1, 8 + 8 * word + half, 4)
                 asm.store(R10, _A + 8 * word + half, R1, 4)
-        asm.load(R0, R8, 6, 1)
+        self.load(R0, 6, 1)
         asm.alu("+=", R8, 40)
         for protocol in _COMMON:
             asm.jump_if(R0, "==", protocol, self.transport)
@@ -151,11 +198,12 @@ class _Pass:
     def version(self, expected: int) -> None:
         """R2 = the first byte of the header, which has to begin with the version."""
         asm = self.asm
-        asm.load(R2, R8, 0, 1)
+        self.load(R2, 0, 1)
         asm.mov(R1, R2)
         asm.alu(">>=", R1, 4)
         asm.jump_if(R1, "!=", expected, "unreadable")
-        asm.store(R10, _VERSION, expected, 1)
+        asm.alu("|=", R1, R9)
+        asm.store(R10, _VERSION, R1, 1)
 
     def extension(self) -> None:
         """Pass over one extension header, R0 its number; or go to the transport header."""
@@ -166,25 +214,25 @@ class _Pass:
         asm.jump_if(R0, "==", FRAGMENT, fragment)
         asm.jump_if(R0, "!=", AH, self.transport)
         self.need(8, self.without_ports)
-        asm.load(R2, R8, 1, 1)
+        self.load(R2, 1, 1)
         asm.alu("+=", R2, 2)
         asm.alu("<<=", R2, 2)
         asm.jump(sized)
         asm.label(fragment)
         self.need(8, self.without_ports)
-        asm.load(R1, R8, 2, 2)
+        self.load(R1, 2, 2)
         asm.to_be(R1, 16)
         asm.mov(R2, 8)
         asm.jump_if(R1, "<=", 7, sized)  # the offset stands above three bits of flags
-        asm.load(R0, R8, 0, 1)
+        self.load(R0, 0, 1)
         asm.jump(self.without_ports)
         asm.label(usual)
         self.need(8, self.without_ports)
-        asm.load(R2, R8, 1, 1)
+        self.load(R2, 1, 1)
         asm.alu("+=", R2, 1)
         asm.alu("<<=", R2, 3)
         asm.label(sized)
-        asm.load(R0, R8, 0, 1)
+        self.load(R0, 0, 1)
         asm.alu("+=", R8, R2)
 
     def read_ports(self) -> None:
@@ -196,12 +244,12 @@ class _Pass:
         asm.label(ports)
         self.need(4, self.without_ports)
         asm.store(R10, _PROTOCOL, R0, 1)
-        asm.load(R4, R8, 0, 2)
-        asm.load(R5, R8, 2, 2)
+        self.load(R4, 0, 2)
+        self.load(R5, 2, 2)
         asm.mov(R9, 0)
         asm.jump_if(R0, "!=", TCP, "parsed")
         self.need(14, "parsed")
-        asm.load(R9, R8, 13, 1)
+        self.load(R9, 13, 1)
         asm.jump("parsed")
 
 

@@ -28,9 +28,10 @@ from meshlens.ebpf import (
     Helper,
     ProgramSpec,
     ProgramType,
+    Reg,
     possible_cpus,
 )
-from meshlens.ebpf.contexts import Skb
+from meshlens.ebpf.contexts import PACKET_OUTGOING, Skb, Xdp
 from meshlens.filters.compiler import CompiledList
 from meshlens.probes.flow_layout import (
     EXPORT,
@@ -47,15 +48,21 @@ from meshlens.probes.flow_parse import KEY, emit_parse
 from meshlens.probes.snapshot import Direction
 from meshlens.probes.wire import emit_leave_copies, emit_skb_length, emit_wire_size
 
-__all__ = ["Clock", "flow_program"]
+__all__ = ["Clock", "Hook", "flow_program"]
 
-Clock = Literal["kernel", "skb"]
+Hook = Literal["tc", "xdp", "socket"]
+Clock = Literal["tick", "exact", "skb"]
 
-_UNSPEC: Final = -1  # TC_ACT_UNSPEC: the next program decides
+_TYPES: Final[dict[Hook, ProgramType]] = {
+    "tc": ProgramType.SCHED_CLS,
+    "xdp": ProgramType.XDP,
+    "socket": ProgramType.SOCKET_FILTER,
+}
+_VERDICTS: Final[dict[Hook, int]] = {"tc": -1, "xdp": 2, "socket": 0}  # TC_ACT_UNSPEC, XDP_PASS, keep nothing
 _DIRECTIONS: Final[dict[Direction | None, int]] = {"in": 0, "out": 1, None: 2}
 
 # The stack behind the key (flow_parse); filters leave these alone.
-_PACKETS, _BYTES, _SEGMENT, _CPU, _NOW = -48, -56, -64, -72, -80
+_PACKETS, _BYTES, _SEGMENT, _CPU = -48, -56, -64, -72
 
 # Offsets in a value; see flow_layout.
 _LAST, _PERIOD_END = FIRST_SEEN + 8, FIRST_SEEN + 16
@@ -67,72 +74,90 @@ def flow_program(
     options: FlowOptions,
     direction: Direction | None,
     *,
+    hook: Hook = "tc",
     compiled: CompiledList | None = None,
-    clock: Clock = "kernel",
+    clock: Clock = "tick",
     clock_offset_ns: int = 0,
 ) -> ProgramSpec:
     """The program for one hook; `compiled`: the list of the one filter that a frame has to match.
 
-    `clock` "kernel": bpf_ktime_get_ns() + `clock_offset_ns` is the time. "skb": the skb's tstamp is, and all
-    is kept as one CPU's; so frames of a file can be given to it (BPF_PROG_TEST_RUN).
+    A socket sees both directions; its program passes over the other one. It counts skbs as libpcap is handed
+    them, where the others know what a skb is on the wire.
+
+    The monotonic clock + `clock_offset_ns` is the time. `clock` "tick": it is read exactly for the packets of
+    the head; for those after it, the time of the kernel's last tick will do, which takes 3 ns where the exact
+    one takes up to 30 (bpf_ktime_get_coarse_ns(), Linux 5.11). "exact": it always is. "skb": the skb's tstamp
+    is the time, and all is kept as one CPU's; so frames of a file can be given to it (BPF_PROG_TEST_RUN).
     """
-    program = _FlowProgram(Asm(), options, _DIRECTIONS[direction])
+    program = _FlowProgram(Asm(), options, hook, _DIRECTIONS[direction], clock, clock_offset_ns)
     maps = flow_maps(options)
-    if compiled:
+    if hook == "socket" or (compiled and hook != "xdp"):
         maps |= buffer_map()
-    program.emit(compiled, clock, clock_offset_ns)
-    return ProgramSpec("meshlens_flows", ProgramType.SCHED_CLS, program.asm, maps=maps)
+    program.emit(compiled)
+    return ProgramSpec("meshlens_flows", _TYPES[hook], program.asm, maps=maps)
 
 
 class _FlowProgram:
-    """The pieces of the program, in the order in which they are emitted. R6 is the skb all the time."""
+    """The pieces of the program, in the order in which they are emitted. R6 is the context all the time."""
 
-    def __init__(self, asm: Asm, options: FlowOptions, direction: int) -> None:
-        self.asm, self.options, self.direction = asm, options, direction
+    def __init__(
+        self, asm: Asm, options: FlowOptions, hook: Hook, direction: int, clock: Clock, offset_ns: int
+    ) -> None:
+        self.asm, self.options, self.hook, self.direction = asm, options, hook, direction
+        self.clock, self.offset_ns = clock, offset_ns
+        self.rare: list[Callable[[], None]] = []
 
-    def emit(self, compiled: CompiledList | None, clock: Clock, offset_ns: int) -> None:
+    def emit(self, compiled: CompiledList | None) -> None:
         asm = self.asm
         asm.block("start")
         asm.mov(R6, R1)
-        if self.direction == 0:
+        if self.hook == "socket":
+            asm.field(R0, R6, Skb.pkt_type)
+            asm.jump_if(R0, "!=" if self.direction == 1 else "==", PACKET_OUTGOING, "out")
+        elif self.hook == "tc" and self.direction == 0:
             emit_leave_copies(asm, "out")
-        self.cpu(clock)
-        rare = self.measure()
+        self.cpu()
+        self.measure()
         for graph in compiled.graphs if compiled else ():
             self.filter(graph)
-        emit_parse(asm)
+        emit_parse(asm, self.hook)
         asm.block("find the flow")
-        self.time(clock, offset_ns)
         self.find()
         asm.block("add the frame")
         asm.label("add")
         self.add()
         asm.label("out")
-        asm.ret(_UNSPEC)
-        asm.block("several packets in one skb")
-        rare()
+        asm.ret(_VERDICTS[self.hook])
+        for place in self.rare:
+            place()
         self.too_late()
         self.begin()
         self.reasons()
 
-    def cpu(self, clock: Clock) -> None:
+    def cpu(self) -> None:
         """The CPU's number, onto the stack."""
         asm, known = self.asm, self.asm.new_label()
         asm.mov(R0, 0)
-        if clock == "kernel":
+        if self.clock != "skb":
             asm.call(Helper.get_smp_processor_id)
             asm.jump_if(R0, "<", possible_cpus(), known)
             asm.mov(R0, 0)  # never: only the verifier does not know
         asm.label(known)
         asm.store(R10, _CPU, R0, 8)
 
-    def measure(self) -> Callable[[], None]:
-        """What the skb is on the wire, onto the stack: packets, bytes, bytes of each packet but the last."""
+    def measure(self) -> None:
+        """What the frame is on the wire, to the stack: packets, bytes, those of each packet but the last."""
         asm, measured = self.asm, self.asm.new_label()
-        rare = emit_wire_size(asm)
+        if self.hook == "tc":
+            self.rare.append(emit_wire_size(asm))
+        else:
+            asm.mov(R3, 1)
+            self.length(R4)
         asm.store(R10, _PACKETS, R3, 8)
         asm.store(R10, _BYTES, R4, 8)
         asm.store(R10, _SEGMENT, R4, 8)
+        if self.hook != "tc":
+            return
         asm.jump_if(R3, "<=", 1, measured)
         # All bytes without those of the skb are what each packet but one adds of headers.
         emit_skb_length(asm, R1, R0)
@@ -143,41 +168,67 @@ class _FlowProgram:
         asm.alu("+=", R4, R1)
         asm.store(R10, _SEGMENT, R4, 8)
         asm.label(measured)
-        return rare
+
+    def length(self, dst: Reg) -> None:
+        """`dst` = the bytes of the frame; uses R0."""
+        asm = self.asm
+        if self.hook == "xdp":
+            asm.field(dst, R6, Xdp.data_end)
+            asm.field(R0, R6, Xdp.data)
+            asm.alu("-=", dst, R0)
+        else:
+            emit_skb_length(asm, dst, R0)
 
     def filter(self, graph: DecisionGraph) -> None:
         """Go `out` with frames that the filter does not match."""
         asm = self.asm
         labels = GraphLabels(0, "matched", "out")
         way = min(self.direction, 1)
-        direct = DirectAccess(asm, Skb, way, elsewhere="elsewhere", lost="unreadable")
-        asm.block("filter")
-        emit_graph(asm, graph, direct, labels, _NoMarks())
-        asm.block("filter, from a copy")
-        asm.label("elsewhere")
-        emit_graph(asm, graph, BufferedAccess(asm, way, unreadable="unreadable"), labels, _NoMarks())
+        if self.hook != "socket":
+            skb = self.hook == "tc"
+            elsewhere = "elsewhere" if skb else None
+            direct = DirectAccess(asm, Skb if skb else Xdp, way, elsewhere=elsewhere, lost="unreadable")
+            asm.block("filter")
+            emit_graph(asm, graph, direct, labels, _NoMarks())
+        if self.hook != "xdp":
+            asm.block("filter, from a copy")
+            asm.label("elsewhere")
+            emit_graph(asm, graph, BufferedAccess(asm, way, unreadable="unreadable"), labels, _NoMarks())
         asm.label("matched")
 
-    def time(self, clock: Clock, offset_ns: int) -> None:
-        """The time onto the stack, the CPU into the key."""
+    def time(self, helper: Helper = Helper.ktime_get_ns) -> None:
+        """R1 = the time."""
+        asm = self.asm
+        if self.clock == "skb":
+            asm.field(R1, R6, Skb.tstamp)
+            return
+        asm.call(helper)
+        asm.ld_imm64(R1, self.offset_ns)
+        asm.alu("+=", R1, R0)
+
+    def time_for_entry(self) -> None:
+        """R1 = the time, as exact as the entry R7 needs it."""
+        asm, head = self.asm, self.options.head
+        if self.clock != "tick":
+            self.time()
+        elif not head:
+            self.time(Helper.ktime_get_coarse_ns)
+        else:
+            asm.load(R1, R7, _KEPT, 4)
+            with asm.if_(R1, ">=", head):
+                self.time(Helper.ktime_get_coarse_ns)
+            with asm.else_():
+                self.time()
+
+    def find(self) -> None:
+        """R7 = the flow's entry, R1 = the time."""
         asm = self.asm
         asm.load(R1, R10, _CPU, 8)
         asm.store(R10, KEY + KEY_BYTES - 2, R1, 2)
-        if clock == "skb":
-            asm.field(R0, R6, Skb.tstamp)
-        else:
-            asm.call(Helper.ktime_get_ns)
-            asm.ld_imm64(R1, offset_ns)
-            asm.alu("+=", R0, R1)
-        asm.store(R10, _NOW, R0, 8)
-
-    def find(self) -> None:
-        """R7 = the flow's entry."""
-        asm = self.asm
         self.lookup()
         asm.jump_if(R0, "==", 0, "new")
         asm.mov(R7, R0)
-        asm.load(R1, R10, _NOW, 8)
+        self.time_for_entry()
         asm.load(R2, R7, _PERIOD_END, 8)
         asm.jump_if(R1, ">=", R2, "too late")
         asm.load(R2, R7, _LAST, 8)
@@ -196,15 +247,14 @@ class _FlowProgram:
     def add(self) -> None:
         """Add the frame of time R1, way R8 and TCP flags R9 to the entry R7."""
         asm = self.asm
-        later, earlier, done = asm.new_label(), asm.new_label(), asm.new_label()
+        done = asm.new_label()
         asm.load(R2, R7, _LAST, 8)
-        asm.jump_if(R1, "<=", R2, later)
-        asm.store(R7, _LAST, R1, 8)
-        asm.label(later)
-        asm.load(R2, R7, FIRST_SEEN, 8)
-        asm.jump_if(R1, ">=", R2, earlier)  # only in a file whose times go back
-        asm.store(R7, FIRST_SEEN, R1, 8)
-        asm.label(earlier)
+        with asm.if_(R1, ">", R2):  # the last tick may be before the last packet
+            asm.store(R7, _LAST, R1, 8)
+        if self.clock == "skb":  # the times of a file may go back
+            asm.load(R2, R7, FIRST_SEEN, 8)
+            with asm.if_(R1, "<", R2):
+                asm.store(R7, FIRST_SEEN, R1, 8)
         asm.mov(R2, R7)
         asm.alu("+=", R2, R8)
         asm.load(R0, R2, _FLAGS, 1)
@@ -291,7 +341,7 @@ class _FlowProgram:
         asm.label("fill")
         asm.store(R7, _WAY, R8, 1)
         asm.store(R7, _DIRECTION, self.direction, 1)
-        asm.load(R1, R10, _NOW, 8)
+        self.time()
         self.period_end()
         asm.store(R7, _PERIOD_END, R2, 8)
         asm.store(R7, _LAST, R1, 8)

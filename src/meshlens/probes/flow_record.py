@@ -3,9 +3,10 @@
 import ipaddress
 from collections.abc import Iterable
 from dataclasses import dataclass, fields
+from functools import lru_cache
 from typing import Final, Literal
 
-from meshlens.probes.flow_layout import Fragment
+from meshlens.probes.flow_layout import IN_BATADV, Fragment
 from meshlens.probes.snapshot import Direction
 
 __all__ = ["Ended", "Flow", "Inside", "columns", "record"]
@@ -87,13 +88,14 @@ def record(fragment: Fragment, interface: str, ended: Ended | None, head: int) -
     """The flow of a whole fragment; of its first `head` packets the details."""
     key, src, dst = fragment.key, fragment.way, 1 - fragment.way
     ends = (key.a, key.a_port), (key.b, key.b_port)
+    version, inside = key.version & ~IN_BATADV, key.version & IN_BATADV
     sizes, ways, times = _head(fragment, head)
     return Flow(
         interface,
         _PROTOCOLS.get(key.protocol, str(key.protocol)),
-        _address(ends[src][0], key.version),
+        _address(ends[src][0], version),
         int.from_bytes(ends[src][1]),
-        _address(ends[dst][0], key.version),
+        _address(ends[dst][0], version),
         int.from_bytes(ends[dst][1]),
         _DIRECTIONS[fragment.direction],
         fragment.first_ns,
@@ -108,6 +110,7 @@ def record(fragment: Fragment, interface: str, ended: Ended | None, head: int) -
         tuple(sizes),
         tuple(1 if way == src else -1 for way in ways),
         tuple(now - before for now, before in zip(times, times[:1] + times, strict=False)),
+        "batadv" if inside else "",
     )
 
 
@@ -123,6 +126,7 @@ def _head(fragment: Fragment, length: int) -> tuple[list[int], list[int], list[i
     return list(sizes), list(ways), list(times)
 
 
+@lru_cache(maxsize=4096)  # the same few come again and again
 def _address(raw: bytes, version: int) -> str:
     return str(ipaddress.ip_address(raw[:4] if version == 4 else raw))
 

@@ -11,6 +11,7 @@ from meshlens.probes.flow_live import LiveFlows
 from meshlens.probes.flow_maps import FlowOptions
 from meshlens.probes.flow_record import Ended, Flow
 from meshlens.probes.flow_stream import FlowStream, to_pandas, to_parquet
+from meshlens.probes.plan import AttachMode
 
 __all__ = ["Ended", "FileFlows", "Flow", "FlowStream", "LiveFlows", "flows", "to_pandas", "to_parquet"]
 
@@ -22,6 +23,7 @@ def flows(
     interfaces: str | Sequence[str] = ...,
     *,
     filter: str = ...,
+    attach: AttachMode = ...,
     idle_s: float = ...,
     active_s: float = ...,
     head: int = ...,
@@ -46,18 +48,22 @@ def flows(
     *,
     read: Source | Sequence[Source] = (),
     filter: str = "",
+    attach: AttachMode = "auto",
     idle_s: float = 15,
     active_s: float = 1800,
     head: int = 8,
     max_flows: int = 16_384,
     duration_s: float | None = None,
 ) -> LiveFlows | FileFlows:
-    """The flows on `interfaces` (none: all that are up), or in the capture files `read`, as they end.
+    """The flows on `interfaces`, or in the capture files `read`, as they end.
 
         for flow in meshlens.flows("eth0", filter="tcp"):
             print(flow.src, flow.dst, flow.bytes)
 
         meshlens.flows(read="monday.pcap").to_parquet("monday.parquet")
+
+    `interfaces` are names and globs like "wlan*"; none: all that are up. They are followed as they come, go
+    and return. `attach` is where the programs are: at tc ("auto"), XDP, or as a packet socket's filter.
 
     `filter` is a tcpdump expression; it runs in the kernel. A flow ends when no packet came for `idle_s`
     seconds. It is reported and begun anew when a period of `active_s` seconds is over; periods count from
@@ -67,7 +73,8 @@ def flows(
 
     Raises UsageError for a filter that cannot be compiled. Iterating over interfaces, or entering them by
     `with`, raises UsageError for one that is not there, PermissionDenied without CAP_BPF, CAP_NET_ADMIN and
-    CAP_PERFMON, NotSupported where the kernel lacks what it takes. Iterating over files raises CaptureError.
+    CAP_PERFMON (for sockets CAP_NET_RAW as well), NotSupported where the kernel or driver lacks what it
+    takes. Iterating over files raises CaptureError.
     """
     if not 0 <= head <= MAX_HEAD:
         raise UsageError(f"head: 0 to {MAX_HEAD} packets can be kept, not {head}")
@@ -78,4 +85,6 @@ def flows(
     names = [interfaces] if isinstance(interfaces, str) else list(interfaces)
     if files and (names or duration_s is not None):
         raise UsageError("capture files have neither interfaces nor a duration: give `read` alone")
-    return FileFlows(files, filter, options) if files else LiveFlows(names, filter, options, duration_s)
+    if files:
+        return FileFlows(files, filter, options)
+    return LiveFlows(names, filter, options, duration_s, attach)

@@ -154,6 +154,35 @@ def test_the_filter_runs_in_the_kernel_inside_batman_adv_too(
     assert "Filter string = batadv 15 bcast and arp" in wireshark_reads(path)
 
 
+def test_at_xdp_frames_of_several_buffers_are_whole_and_judged_by_all_of_their_bytes(
+    netns_pair: NetNsPair, tmp_path: Path
+) -> None:
+    path, big = tmp_path / "jumbo.pcapng", frame(IPV4, bytes(7000) + b"\x42" + bytes(900))
+    for ns in netns_pair:
+        ns.shell("ip", "link", "set", "veth0", "mtu", "9000")
+    expression = f"len = {len(big)} and ether[7014] = 0x42 or len = 64"
+    with capturing(netns_pair.far, "-i", "veth0", "--at", "entry", "-w", str(path), expression) as process:
+        assert "xdpgeneric" not in netns_pair.far.shell("ip", "-d", "link", "show", "veth0").stdout
+        netns_pair.near.send(big, big[:-1], big.replace(b"\x42", b"\x43"), *numbered(2))
+        time.sleep(0.3)
+        _, said = ended(process)
+    assert said == "veth0: 3 captured, 2 filtered out, 0 dropped\n"
+    assert [each.data for each in frames_of(path)] == [big, *numbered(2)]
+    wireshark_reads(path)
+
+
+def test_at_xdp_the_verdict_is_told_which_is_to_pass(netns_pair: NetNsPair, tmp_path: Path) -> None:
+    path = tmp_path / "verdict.pcapng"
+    with capturing(netns_pair.far, "-i", "veth0", "--at", "entry", "-w", str(path)) as process:
+        netns_pair.near.send(*numbered(2))
+        time.sleep(0.3)
+        ended(process)
+    words = ["tshark", "-r", str(path), "-T", "fields", "-e", "frame.verdict.ebpf_xdp"]
+    told = subprocess.run(words, check=True, capture_output=True, text=True, timeout=60).stdout
+    assert told.split() == ["2", "2"]
+    assert [each.data for each in frames_of(path)] == numbered(2)
+
+
 def test_snapshots_are_cut_and_tell_the_length(netns_pair: NetNsPair, tmp_path: Path) -> None:
     path = tmp_path / "short.pcapng"
     sent = [frame(IPV4, bytes(range(size))) for size in range(1, 60)]
@@ -330,23 +359,98 @@ def test_a_full_disk_ends_the_capture_with_a_file_that_can_be_read(
         subprocess.run(["umount", str(tmp_path)], check=True)
 
 
-def test_an_interface_that_goes_ends_the_capture_of_it_alone(netns_pair: NetNsPair, tmp_path: Path) -> None:
-    path = tmp_path / "gone.pcapng"
+def test_an_interface_that_goes_and_returns_as_another_has_a_further_block(
+    netns_pair: NetNsPair, tmp_path: Path
+) -> None:
+    path, sent = tmp_path / "gone.pcapng", numbered(4)
     far = netns_pair.far
-    far.shell("ip", "link", "add", "veth1", "type", "veth", "peer", "veth2")
-    with capturing(far, "-i", "veth0", "-i", "veth1", "-w", str(path)) as process:
+    with capturing(far, "-i", "veth0", "-i", "veth1*", "-w", str(path)) as process:
+        tail = NetNs(far.name, "veth2")
+        pair(far, "veth1", "veth2")
+        wait_attached(far, "veth1")
+        tail.send(sent[0])
         far.shell("ip", "link", "del", "veth1")
         time.sleep(0.3)
-        netns_pair.near.send(*numbered(2))
+        netns_pair.near.send(sent[1])
+        pair(far, "veth1", "veth2")
+        wait_attached(far, "veth1")
+        tail.send(sent[2])
+        netns_pair.near.send(sent[3])
+        time.sleep(0.3)
+        code, said = ended(process)
+    assert code == 130
+    assert said.splitlines() == [
+        "meshlens: veth1 is there: captured on from now",
+        "meshlens: veth1 is gone",
+        "meshlens: veth1 is there: captured on from now",
+        "veth0: 2 captured, 0 filtered out, 0 dropped",
+        "veth1: 1 captured, 0 filtered out, 0 dropped",
+        "veth1: 1 captured, 0 filtered out, 0 dropped",
+    ]
+    captured = frames_of(path)
+    assert [each.data for each in captured] == sent
+    assert [each.interface for each in captured] == [1, 0, 2, 0]
+    assert wireshark_reads(path).count("Name = veth1") == 2
+
+
+def test_a_capture_waits_for_its_only_interface_which_goes_on_under_its_number_if_it_returns_as_it_was(
+    netns_pair: NetNsPair, tmp_path: Path
+) -> None:
+    path, sent = tmp_path / "back.pcapng", numbered(2)
+    far, tail = netns_pair.far, NetNs(netns_pair.far.name, "veth2")
+    pair(far, "veth1", "veth2", "02:00:00:00:00:77")
+    with capturing(NetNs(far.name, "veth1"), "-i", "veth1", "-c", "2", "-w", str(path)) as process:
+        tail.send(sent[0])
+        far.shell("ip", "link", "del", "veth1")
         time.sleep(0.3)
         assert process.poll() is None
-        far.shell("ip", "link", "del", "veth0")
+        pair(far, "veth1", "veth2", "02:00:00:00:00:77")
+        wait_attached(far, "veth1")
+        tail.send(sent[1])
         code, said = ended(process, None)
-    assert code == 1
-    assert "meshlens: veth1 is gone" in said
-    assert said.endswith("meshlens: there is no interface left to capture on\n")
-    assert [each.data for each in frames_of(path)] == numbered(2)
+    assert code == 0
+    assert "meshlens: veth1 is gone, and no other is left: waiting\n" in said
+    assert said.endswith("veth1: 2 captured, 0 filtered out, 0 dropped\n")
+    assert [(each.data, each.interface) for each in frames_of(path)] == [(data, 0) for data in sent]
     wireshark_reads(path)
+
+
+def test_every_file_knows_the_interfaces_of_its_frames_also_those_that_came_later(
+    netns_pair: NetNsPair, tmp_path: Path
+) -> None:
+    path, sent = tmp_path / "part", numbered(200)
+    far, tail = netns_pair.far, NetNs(netns_pair.far.name, "veth2")
+    with capturing(far, "-i", "veth*", "-C", "0.01", "-w", str(path)) as process:
+        netns_pair.near.send(*sent[:60])
+        pair(far, "veth1", "veth2")
+        wait_attached(far, "veth1")
+        for number in range(60, 200):
+            (tail if number % 2 else netns_pair.near).send(sent[number])
+        time.sleep(0.3)
+        ended(process)
+    parts = [path, *(tmp_path / f"part{number}" for number in range(1, len(list(tmp_path.iterdir()))))]
+    assert len(parts) > 3
+    captured = [frame for part in parts for frame in frames_of(part) if frame.direction == "in"]
+    assert [each.data for each in captured] == sent
+    assert {each.interface for each in captured[:60]}.isdisjoint({each.interface for each in captured[61::2]})
+    for part in parts:
+        wireshark_reads(part)
+
+
+def pair(ns: NetNs, name: str, peer: str, address: str = "") -> None:
+    """A veth pair within a namespace; it is up before it can be captured on."""
+    words = ["address", address] if address else []
+    ns.shell("ip", "link", "add", peer, "type", "veth", "peer", "name", name, *words)
+    for each in (name, peer):
+        ns.shell("ip", "link", "set", each, "up")
+
+
+def wait_attached(ns: NetNs, name: str) -> None:
+    deadline = time.monotonic() + 10
+    while len(attached(NetNs(ns.name, name))) < 2:
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    time.sleep(0.1)
 
 
 def test_a_kill_leaves_nothing_attached_and_a_file_that_can_be_read(

@@ -75,3 +75,11 @@ def test_capture(speaker: NetNs, tmp_path: Path) -> None:
     speaker.run(capture)
     with open(path, "rb") as file:
         assert [frame.direction for frame in meshlens.read_capture(file)] == ["out"] * SENT
+
+
+def test_stations(speaker: NetNs) -> None:
+    session = speaker.run(lambda: meshlens.stations("veth0", filter=f"udp port {PORT}").__enter__())
+    speaker.run(lambda: speak([]))
+    assert session.stations() == []
+    assert session.group == SENT
+    session.close()

@@ -21,6 +21,7 @@ from meshlens.packet import craft
 from meshlens.packet.capture import write_pcap
 from meshlens.probes.flow_record import Flow
 from meshlens.probes.flows import LiveFlows
+from meshlens.probes.plan import ATTACH_MODES, AttachMode
 from tests.kernel.conftest import NetNs, NetNsPair
 
 pytestmark = pytest.mark.root
@@ -49,9 +50,10 @@ def mixed() -> list[bytes]:
         MACS[0], craft.ip("10.9.0.1", "10.9.0.2", 17, bytes(64), fragment_offset=5), MACS[1]
     )
     broken = craft.ethernet(*MACS, 0x0800, b"\x60" + bytes(50))
+    unicast = craft.ethernet(*MACS, 0x4305, bytes([0x40, 15]) + bytes(8) + ipv6)
     return [
-        udp(1000), udp(1000, 300, back=True), udp(1000), udp(2000), *tcp, ipv6, craft.tag(ipv6, 7), fragment,
-        craft.ethernet(*MACS, 0x4305, bytes(60)), broken,
+        udp(1000), udp(1000, 300, back=True), udp(1000), udp(2000), *tcp, ipv6, craft.tag(ipv6, 7), unicast,
+        fragment, craft.ethernet(*MACS, 0x4305, bytes(60)), broken,
     ]  # fmt: skip
 
 
@@ -74,14 +76,16 @@ def timeless(flow: Flow) -> tuple[object, ...]:
     return (
         flow.protocol, flow.src, flow.src_port, flow.dst, flow.dst_port, flow.src_packets, flow.src_bytes,
         flow.dst_packets, flow.dst_bytes, flow.src_flags, flow.dst_flags, flow.head_sizes, flow.head_ways,
+        flow.inside,
     )  # fmt: skip
 
 
+@pytest.mark.parametrize("attach", ATTACH_MODES)
 def test_an_interface_gives_the_flows_that_a_capture_of_the_same_frames_gives(
-    netns_pair: NetNsPair, watch: Callable[..., LiveFlows], tmp_path: Path
+    netns_pair: NetNsPair, watch: Callable[..., LiveFlows], tmp_path: Path, attach: AttachMode
 ) -> None:
     write_pcap(tmp_path / "sent.pcap", mixed())
-    stream = watch()
+    stream = watch(attach=attach)
     netns_pair.near.send(*mixed())
     live, files = stream.finish(), meshlens.flows(read=tmp_path / "sent.pcap")
     assert sorted(map(timeless, live)) == sorted(map(timeless, files))
@@ -91,12 +95,13 @@ def test_an_interface_gives_the_flows_that_a_capture_of_the_same_frames_gives(
     assert files.missed["unreadable"] == 1
 
 
+@pytest.mark.parametrize("attach", ATTACH_MODES)
 def test_only_what_the_filter_matches_is_in_a_flow(
-    netns_pair: NetNsPair, watch: Callable[..., LiveFlows], tmp_path: Path
+    netns_pair: NetNsPair, watch: Callable[..., LiveFlows], tmp_path: Path, attach: AttachMode
 ) -> None:
     write_pcap(tmp_path / "sent.pcap", mixed())
     expression = "tcp or (vlan and udp port 5353)"
-    stream = watch(filter=expression)
+    stream = watch(filter=expression, attach=attach)
     netns_pair.near.send(*mixed())
     live = stream.finish()
     assert sorted(flow.protocol for flow in live) == ["tcp", "udp"]
@@ -343,3 +348,28 @@ def test_each_program_says_what_it_costs(netns_pair: NetNsPair, watch: Callable[
     assert into.run_time_ns > 0
     assert into.instructions > 100
     assert into.memory_bytes > 16_384 * 300 > out.memory_bytes, "maps are shared: one pays for them"
+
+
+def test_what_goes_out_is_told_as_such_at_every_hook(netns_pair: NetNsPair) -> None:
+    for attach in ATTACH_MODES:
+        stream = netns_pair.near.run(lambda a=attach: meshlens.flows("veth0", attach=a).__enter__())  # type: ignore[misc]
+        netns_pair.near.send(udp(1))
+        netns_pair.far.send(udp(2))
+        flows = stream.finish()
+        stream.close()
+        assert sorted((flow.direction, flow.src_port) for flow in flows) == [("in", 2), ("out", 1)], attach
+
+
+def test_another_thread_ends_an_iteration_by_closing_and_what_was_seen_is_still_told(
+    netns_pair: NetNsPair, watch: Callable[..., LiveFlows]
+) -> None:
+    stream = watch()
+    netns_pair.near.send(udp(1))
+    told: list[Flow] = []
+    reading = threading.Thread(target=lambda: netns_pair.far.run(lambda: told.extend(stream)))
+    reading.start()
+    time.sleep(0.2)
+    stream.close()
+    reading.join(5)
+    assert not reading.is_alive()
+    assert [(flow.src_port, flow.ended) for flow in told] == [(1, "end")]

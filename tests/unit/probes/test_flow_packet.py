@@ -2,6 +2,7 @@
 
 import pytest
 
+from meshlens.probes.flow_layout import IN_BATADV
 from meshlens.probes.flow_packet import NotIp, Unreadable, flow_packet
 
 
@@ -100,3 +101,49 @@ def test_a_header_that_cannot_be_read_is_said_to_be_unreadable(data: bytes) -> N
 
 def test_raw_ip_files_are_read_as_well() -> None:
     assert flow_packet(ipv4(payload=PORTS), 101) == flow_packet(frame(0x0800, ipv4(payload=PORTS)))
+
+
+# One frame for each way in which batman-adv carries another: type, version, header bytes; see packet.batadv.
+CARRYING = {
+    "v15 bcast": bytes([1, 15]) + bytes(12),
+    "v15 mcast": bytes([5, 15]) + bytes(2) + b"\0\6" + bytes(6),
+    "v15 unicast": bytes([0x40, 15]) + bytes(8),
+    "v15 unicast_4addr": bytes([0x42, 15]) + bytes(16),
+    "v15 head fragment": bytes([0x41, 15]) + bytes(18) + bytes([0x40, 15]) + bytes(8),
+    "v14 unicast": bytes([3, 14]) + bytes(8),
+    "v14 bcast": bytes([4, 14]) + bytes(12),
+    "v14 head fragment": bytes([6, 14]) + bytes(8) + b"\1" + bytes(9),
+    "v14 unicast_4addr": bytes([9, 14]) + bytes(16),
+}
+NOT_CARRYING = {
+    "v15 ogm": bytes([0, 15]) + bytes(60),
+    "v15 tail fragment": bytes([0x41, 15]) + bytes(60),
+    "v14 tail fragment": bytes([6, 14]) + bytes(60),
+    "v13": bytes([1, 13]) + bytes(60),
+    "version cut": bytes([1]),
+    "mcast cut": bytes([5, 15, 0, 0, 0]),
+}
+
+
+@pytest.mark.parametrize("header", CARRYING.values(), ids=CARRYING)
+@pytest.mark.parametrize("tag", [b"", b"\x81\x00\x00\x07"])
+def test_a_packet_inside_batman_adv_is_in_the_flow_of_its_inner_frame(header: bytes, tag: bytes) -> None:
+    inner = frame(0x0800, ipv4(6, payload=TCP_HEADER))
+    outer = bytes(12) + tag + b"\x43\x05" + header + inner
+    bare, found = flow_packet(inner), flow_packet(outer)
+    assert found.key == bare.key._replace(version=4 | IN_BATADV), "the same but for what it is inside of"
+    assert found[1:] == bare[1:]
+    with pytest.raises(Unreadable):
+        flow_packet(outer[:-30])
+
+
+@pytest.mark.parametrize("payload", NOT_CARRYING.values(), ids=NOT_CARRYING)
+def test_a_batman_adv_packet_without_an_ethernet_frame_is_in_no_flow(payload: bytes) -> None:
+    with pytest.raises(NotIp):
+        flow_packet(frame(0x4305, payload))
+
+
+def test_batman_adv_inside_batman_adv_is_in_no_flow() -> None:
+    once = frame(0x4305, CARRYING["v15 unicast"] + frame(0x0800, ipv4(payload=PORTS)))
+    with pytest.raises(NotIp):
+        flow_packet(frame(0x4305, CARRYING["v15 unicast"] + once))
