@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from tests.vm.kernels import SERIES, Unavailable, fetched
+from tests.vm.kernels import NATIVE, SERIES, Unavailable, fetched
 from tests.vm.machine import Machine, MachineError, Result
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -79,7 +79,7 @@ class Machines:
     """All kernels that are there. Each question is asked once, of all at once."""
 
     def __init__(self) -> None:
-        self.running = {series: Running(series) for series in SERIES if _reason(series) is None}
+        self.running = {series: Running(series) for series in NATIVE if _reason(series) is None}
         self._asked: dict[tuple[str, tuple[str, ...]], dict[str, Future[Result]]] = {}
 
     def ask(self, series: str, script: str, *arguments: str) -> Any:
@@ -108,7 +108,7 @@ def machines() -> Iterator[Machines]:
         each.end()
 
 
-@pytest.fixture(params=list(SERIES))
+@pytest.fixture(params=NATIVE)
 def vm(request: pytest.FixtureRequest, machines: Machines) -> VirtualMachine:
     """A machine with one of the kernels; skipped where it is missing."""
     series = str(request.param)

@@ -13,8 +13,6 @@ from tests.vm.kernels import Kernel, which
 
 __all__ = ["initramfs"]
 
-_MODULES = ("virtio_pci", "virtio_console", "9pnet_virtio", "9p", "overlay")
-
 _INIT = r"""#!/bin/busybox sh
 b=/bin/busybox
 $b mount -t proc proc /proc; $b mount -t sysfs sys /sys; $b mount -t devtmpfs dev /dev
@@ -26,12 +24,13 @@ layers=lowerdir=/lower,upperdir=/upper/files,workdir=/upper/work
 $b mount -t overlay -o $layers overlay /newroot || $b poweroff -f
 $b mkdir -p /newroot/.vm
 $b cp /agent $b /newroot/.vm/
-for folder in proc sys dev; do $b mount --move /$folder /newroot/$folder; done
+for folder in proc sys dev; do $b mkdir -p /newroot/$folder; $b mount --move /$folder /newroot/$folder; done
 exec $b switch_root /newroot /.vm/agent
 """
 
 # virtio ports by number: 1 control (a command in, its exit code out), 2 standard output, 3 standard error.
-# /bin/sh is the host's: busybox's own would run its applets instead of the host's ip, ping...
+# /bin/sh is the host's, if it is there: busybox's own would run its applets instead of the host's ip, ping...
+# A machine of another architecture has files of its own, and the host's under /host.
 _AGENT = r"""#!/.vm/busybox sh
 export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin HOME=/root
 b=/.vm/busybox
@@ -41,14 +40,17 @@ $b mount -t tmpfs run /run; $b mkdir -p /run/lock /run/netns
 $b mount -t bpf bpf /sys/fs/bpf; $b mount -t tracefs tracing /sys/kernel/tracing
 $b mount -t debugfs debug /sys/kernel/debug; $b mount -t cgroup2 cgroup /sys/fs/cgroup
 release=$($b uname -r); $b mkdir -p /lib/modules/$release
-$b mount -t 9p -o ro,trans=virtio,version=9p2000.L,msize=512000,cache=loose modules /lib/modules/$release
+share="$b mount -t 9p -o ro,trans=virtio,version=9p2000.L,msize=512000,cache=loose"
+$share modules /lib/modules/$release
+$b mkdir /host; $share host /host || $b rmdir /host
 $b ip link set lo up; $b hostname vm
+shell=/bin/sh; [ -x $shell ] || shell="$b sh"
 echo 1 >/proc/sys/kernel/printk
 exec 3<>$(echo /dev/vport*p1) 4>$(echo /dev/vport*p2) 5>$(echo /dev/vport*p3)
 echo ready >&3
 while read -r command <&3; do
   echo "$command" | $b base64 -d >/.vm/command
-  /bin/sh /.vm/command </dev/null >&4 2>&5 3<&- 4>&- 5>&-
+  $shell /.vm/command </dev/null >&4 2>&5 3<&- 4>&- 5>&-
   echo $? >&3
 done
 $b poweroff -f
@@ -57,9 +59,7 @@ $b poweroff -f
 
 def initramfs(kernel: Kernel) -> bytes:
     """The archive that a kernel takes as its first file system."""
-    busybox = which("busybox")
-    assert busybox
-    files = {"bin/busybox": Path(busybox).read_bytes(), "init": _INIT.encode(), "agent": _AGENT.encode()}
+    files = {"bin/busybox": kernel.busybox.read_bytes(), "init": _INIT.encode(), "agent": _AGENT.encode()}
     order = []
     for path in _module_files(kernel):
         data = path.read_bytes()
@@ -76,7 +76,7 @@ def _module_files(kernel: Kernel) -> list[Path]:
     assert modprobe
     command = [modprobe, "-d", str(kernel.root), "-S", kernel.release, "--show-depends"]
     found: dict[Path, None] = {}
-    for module in _MODULES:
+    for module in kernel.architecture.modules:
         said = subprocess.run([*command, module], capture_output=True, text=True, check=True)
         words = [line.split() for line in said.stdout.splitlines()]
         found |= {Path(word[1]): None for word in words if word[0] == "insmod"}  # "builtin" ones are there

@@ -16,18 +16,70 @@ import tempfile
 from pathlib import Path
 from typing import Final, NamedTuple
 
-__all__ = ["PACKAGES", "SERIES", "Kernel", "Unavailable", "fetch", "fetched", "which"]
+__all__ = [
+    "ARCHITECTURES",
+    "NATIVE",
+    "SERIES",
+    "Architecture",
+    "Kernel",
+    "Unavailable",
+    "fetch",
+    "fetched",
+    "which",
+]
 
-SERIES: Final = {"6.1": "bookworm", "6.12": "bookworm-backports"}
-"""Kernels by series, and Debian's suite whose `linux-image-amd64` is of that series."""
 
-PACKAGES: Final = {
-    "qemu-system-x86_64": "qemu-system-x86",
-    "busybox": "busybox-static",
-    "depmod": "kmod",
-    "zstd": "zstd",
+class Architecture(NamedTuple):
+    """How QEMU boots a kernel of this architecture: its program and package, and the machine's parts."""
+
+    program: str
+    package: str
+    machine: tuple[str, ...]
+    bus: str
+    console: str
+    modules: tuple[str, ...]
+
+
+_SHARES: Final = ("virtio_console", "9pnet_virtio", "9p", "overlay")
+
+ARCHITECTURES: Final = {
+    "amd64": Architecture(
+        "qemu-system-x86_64", "qemu-system-x86", ("-M", "pc", "-serial", "chardev:console"), "pci", "ttyS0",
+        ("virtio_pci", *_SHARES),
+    ),
+    "s390x": Architecture(
+        "qemu-system-s390x", "qemu-system-misc",
+        ("-M", "s390-ccw-virtio", "-device", "sclpconsole,chardev=console"), "ccw", "ttyS0", _SHARES,
+    ),
+}  # fmt: skip
+
+
+class Series(NamedTuple):
+    """Debian's suite whose `linux-image-ARCHITECTURE` is of this series, and what runs on it.
+
+    Without `packages`, the host's own programs do.
+    """
+
+    suite: str
+    architecture: str = "amd64"
+    packages: tuple[str, ...] = ()
+
+
+_PYTHON: Final = (
+    "libc6", "libexpat1", "libffi8", "libssl3", "libuuid1", "zlib1g", "libpython3.11-minimal",
+    "libpython3.11-stdlib", "python3.11-minimal", "busybox-static",
+)  # fmt: skip
+
+NATIVE: Final = ("6.1", "6.12")
+"""Those that run the host's programs."""
+
+SERIES: Final = {
+    "6.1": Series("bookworm"),
+    "6.12": Series("bookworm-backports"),
+    "6.1-s390x": Series("bookworm", "s390x", _PYTHON),  # big-endian
 }
-"""What boots them: programs, and the Debian packages that bring them."""
+
+_PROGRAMS: Final = {"busybox": "busybox-static", "depmod": "kmod", "zstd": "zstd"}
 
 _MIRROR: Final = "http://deb.debian.org/debian"
 _KEYS: Final = "/usr/share/keyrings/debian-archive-keyring.gpg"
@@ -46,7 +98,10 @@ _APT: Final = """\
 Dir::Etc::SourceList "{folder}/sources.list";
 Dir::Etc::SourceParts "/dev/null";
 Dir::State::Lists "{folder}/lists";
+Dir::State::status "{folder}/status";
 Dir::Cache "{folder}/cache";
+APT::Architecture "{architecture}";
+APT::Architectures "{architecture}";
 """
 
 
@@ -55,11 +110,14 @@ class Unavailable(Exception):
 
 
 class Kernel(NamedTuple):
-    """An unpacked kernel: `root` holds lib/modules/`release`."""
+    """An unpacked kernel: `root` holds lib/modules/`release`; `files` is what the machine has as its root."""
 
     release: str
     root: Path
     vmlinux: Path
+    architecture: Architecture
+    files: Path
+    busybox: Path
 
 
 def cache() -> Path:
@@ -69,14 +127,19 @@ def cache() -> Path:
 
 def fetched(series: str) -> Kernel:
     """A kernel that fetch() has prepared. Raises Unavailable."""
-    missing = [package for program, package in PACKAGES.items() if not which(program)]
+    known = SERIES[series]
+    architecture = ARCHITECTURES[known.architecture]
+    needed = {architecture.program: architecture.package, **_PROGRAMS}
+    missing = [package for program, package in needed.items() if not which(program)]
     if missing:
         raise Unavailable(f"no virtual machine: apt-get install {' '.join(missing)}")
     root = cache() / series
     if not (root / "vmlinux").exists():
         raise Unavailable(f"no kernel {series} in {root}: tools/setup test fetches it")
     (modules,) = (root / "lib/modules").iterdir()
-    return Kernel(modules.name, root, root / "vmlinux")
+    files = root / "files" if known.packages else Path("/")
+    busybox = files / "bin/busybox" if known.packages else Path(_need("busybox"))
+    return Kernel(modules.name, root, root / "vmlinux", architecture, files, busybox)
 
 
 def fetch(series: str) -> Kernel:
@@ -86,8 +149,11 @@ def fetch(series: str) -> Kernel:
         root = Path(work, "root")
         root.mkdir()
         try:
-            _unpack(_download(SERIES[series], Path(work)), root)
+            kernel, *others = _download(SERIES[series], Path(work))
+            _unpack(kernel, root)
             _extract_vmlinux(root)
+            for other in others:
+                _run("dpkg", "-x", str(other), str(root / "files"))
         except (OSError, subprocess.CalledProcessError) as error:
             said = getattr(error, "stderr", None) or error
             raise Unavailable(f"kernel {series}: {str(said).strip()}") from error
@@ -96,24 +162,25 @@ def fetch(series: str) -> Kernel:
     return fetched(series)
 
 
-def _download(suite: str, work: Path) -> Path:
-    """The package of the suite's newest kernel."""
+def _download(series: Series, work: Path) -> list[Path]:
+    """The packages: the suite's newest kernel first."""
     for folder in ("lists/partial", "cache/archives/partial"):
         (work / folder).mkdir(parents=True)
-    (work / "sources.list").write_text(f"deb [signed-by={_KEYS}] {_MIRROR} {suite} main\n")
-    (work / "apt.conf").write_text(_APT.format(folder=work))
-    for option in ("lists", "cache", "."):  # apt gives up root's rights to download
-        (work / option).chmod(0o755)
+    source = f"deb [arch={series.architecture} signed-by={_KEYS}] {_MIRROR} {series.suite} main\n"
+    (work / "sources.list").write_text(source)
+    (work / "apt.conf").write_text(_APT.format(folder=work, architecture=series.architecture))
+    (work / "status").touch()
+    for folder in ("lists", "cache", "."):  # apt gives up root's rights to download
+        (work / folder).chmod(0o755)
 
     def apt(*words: str) -> str:
         return _run(*words, env=os.environ | {"APT_CONFIG": str(work / "apt.conf")}, cwd=work)
 
     apt("apt-get", "-q", "update")
-    depends = apt("apt-cache", "depends", "linux-image-amd64").split()
-    package = next(word for word in depends if word.startswith("linux-image-") and word[12].isdigit())
-    apt("apt-get", "-q", "download", package)
-    (archive,) = work.glob("*.deb")
-    return archive
+    depends = apt("apt-cache", "depends", f"linux-image-{series.architecture}").split()
+    kernel = next(word for word in depends if word.startswith("linux-image-") and word[12].isdigit())
+    apt("apt-get", "-q", "download", kernel, *series.packages)
+    return sorted(work.glob("*.deb"), key=lambda path: not path.name.startswith("linux-image-"))
 
 
 def _unpack(archive: Path, root: Path) -> None:
@@ -132,9 +199,12 @@ def _unpack(archive: Path, root: Path) -> None:
 
 
 def _extract_vmlinux(root: Path) -> None:
-    """Takes the kernel out of its self-extracting image (which takes 2.5 s at each boot)."""
+    """Takes the kernel out of its self-extracting image, where that is PC's (it takes 2.5 s at each boot)."""
     (image,) = (root / "boot").iterdir()
     data = image.read_bytes()
+    if not data.startswith(b"MZ"):
+        image.rename(root / "vmlinux")
+        return
     if (start := data.find(b"\xfd7zXZ\0")) >= 0:
         kernel = lzma.LZMADecompressor().decompress(data[start:])
     else:  # zstd ends with an error for what stands behind
@@ -155,7 +225,7 @@ def which(program: str) -> str | None:
 def _need(program: str) -> str:
     found = which(program)
     if found is None:
-        raise Unavailable(f"no {program}: apt-get install {PACKAGES[program]}")
+        raise Unavailable(f"no {program}: apt-get install {_PROGRAMS[program]}")
     return found
 
 

@@ -30,9 +30,7 @@ __all__ = ["Machine", "MachineError", "Result"]
 
 _BOOT_S: Final = 120
 _PORTS: Final = ("control", "out", "err")  # numbered from 1, as the agent (tests.vm.initramfs) knows them
-_KERNEL_ARGUMENTS: Final = (
-    "console=ttyS0 panic=-1 mitigations=off nokaslr tsc=reliable rcupdate.rcu_expedited=1"
-)
+_KERNEL_ARGUMENTS: Final = "panic=-1 mitigations=off nokaslr tsc=reliable rcupdate.rcu_expedited=1"
 
 
 class MachineError(Exception):
@@ -53,6 +51,7 @@ class Machine:
     def __init__(self, kernel: Kernel, *, memory_mib: int = 640) -> None:
         self.kernel = kernel
         self.memory_mib = memory_mib
+        self.prefix = "" if kernel.files == Path("/") else "/host"  # where the host's files are
 
     def __enter__(self) -> Self:
         with contextlib.ExitStack() as closing:
@@ -88,7 +87,7 @@ class Machine:
         Raises MachineError after `timeout_s`.
         """
         variables = " ".join(f"{name}={shlex.quote(value)}" for name, value in (environment or {}).items())
-        script = f"cd {shlex.quote(os.getcwd())} && {variables} exec {shlex.join(command)}\n"  # noqa: PTH109
+        script = f"cd {shlex.quote(self.prefix + os.getcwd())} && {variables} exec {shlex.join(command)}\n"  # noqa: PTH109
         self._control.sendall(base64.b64encode(script.encode()) + b"\n")
         written = {self._out: bytearray(), self._err: bytearray()}
         sinks = {self._out: sys.stdout.buffer, self._err: sys.stderr.buffer} if echo else {}
@@ -119,23 +118,28 @@ class Machine:
         return self._qemu.pid
 
     def _start(self, ports: Mapping[str, socket.socket]) -> subprocess.Popen[bytes]:
-        kernel, modules = self.kernel, self.kernel.root / "lib/modules" / self.kernel.release
+        kernel, architecture, bus = self.kernel, self.kernel.architecture, self.kernel.architecture.bus
+        shares = {"root": kernel.files, "modules": kernel.root / "lib/modules" / kernel.release}
+        if self.prefix:
+            shares["host"] = Path("/")
         command = [
-            "qemu-system-x86_64", "-accel", "tcg,thread=multi", "-cpu", "max", "-M", "pc",
-            "-m", str(self.memory_mib), "-nodefaults", "-no-user-config", "-no-reboot", "-display", "none",
-            "-serial", f"file:{self._folder}/console", "-device", "virtio-serial-pci",
-            "-kernel", str(kernel.vmlinux), "-initrd", f"{self._folder}/initrd", "-append", _KERNEL_ARGUMENTS,
+            architecture.program, "-accel", "tcg,thread=multi", "-cpu", "max", "-m", str(self.memory_mib),
+            "-nodefaults", "-no-user-config", "-no-reboot", "-display", "none",
+            "-chardev", f"file,id=console,path={self._folder}/console", *architecture.machine,
+            "-device", f"virtio-serial-{bus}", "-kernel", str(kernel.vmlinux),
+            "-initrd", f"{self._folder}/initrd",
+            "-append", f"console={architecture.console} {_KERNEL_ARGUMENTS}",
         ]  # fmt: skip
         for number, (name, ours) in enumerate(ports.items(), 1):
             command += ["-chardev", f"socket,id={name},fd={ours.fileno()}"]
             command += ["-device", f"virtserialport,chardev={name},name={name},nr={number}"]
-        for tag, path in (("root", Path("/")), ("modules", modules)):
+        for tag, path in shares.items():
             device = f"fsdev={tag},mount_tag={tag}"
             command += [
                 "-fsdev",
                 f"local,id={tag},path={path},security_model=none,readonly=on,multidevs=remap",
             ]
-            command += ["-device", f"virtio-9p-pci,{device}"]
+            command += ["-device", f"virtio-9p-{bus},{device}"]
         with open(self._folder / "qemu", "wb") as said:
             return subprocess.Popen(
                 command,
