@@ -33,7 +33,13 @@ CLAIMS = (
     "libpcap",
     "capture",
     "flows",
+    "interfaces",
+    "flows_xdp",
+    "together",
     "stations",
+    "wifi_monitor",
+    "serve",
+    "fast_day",
 )
 
 

@@ -29,28 +29,44 @@ class Browser:
         self._driver = driver
 
     def open(
-        self, address: str, *, width: int = 1280, height: int = 900, scheme: Literal["dark", "light"] = "dark"
+        self,
+        address: str,
+        *,
+        width: int = 1280,
+        height: int = 900,
+        scale: float = 1,
+        scheme: Literal["dark", "light"] = "dark",
     ) -> None:
         """Load a page in a window of this size (CSS pixels) whose user likes these colours."""
-        self.resize(width, height)
+        size = {"width": width, "height": height, "deviceScaleFactor": scale, "mobile": width < 600}
+        self._driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
         media = {"features": [{"name": "prefers-color-scheme", "value": scheme}]}
         self._driver.execute_cdp_cmd("Emulation.setEmulatedMedia", media)
         self._driver.get(address)
 
-    def resize(self, width: int, height: int, *, scale: float = 1) -> None:
-        size = {"width": width, "height": height, "deviceScaleFactor": scale, "mobile": width < 600}
-        self._driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
-
     def run(self, script: str, *args: object) -> Any:
         """The value of `script`, the body of a function."""
-        return self._driver.execute_script(script, *args)  # type: ignore[no-untyped-call]
+        return self._driver.execute_script(script, *args)
 
     def text(self, selector: str) -> str:
-        found = self.run("return document.querySelector(arguments[0])?.innerText ?? ''", selector)
-        return str(found)
+        """What a reader sees there; nothing if it is hidden."""
+        seen = (
+            "const e = document.querySelector(arguments[0]); return e?.checkVisibility() ? e.innerText : ''"
+        )
+        return str(self.run(seen, selector))
 
     def click(self, selector: str) -> None:
         self.run("document.querySelector(arguments[0]).click()", selector)
+
+    def point(self, selector: str, x: float, y: float) -> None:
+        """Move the mouse over an element, to these shares of its width and height."""
+        box = self.run(
+            "const b = document.querySelector(arguments[0]).getBoundingClientRect();"
+            "return [b.left + b.width * arguments[1], b.top + b.height * arguments[2]]",
+            selector, x, y,
+        )  # fmt: skip
+        event = {"type": "mouseMoved", "x": box[0], "y": box[1]}
+        self._driver.execute_cdp_cmd("Input.dispatchMouseEvent", event)
 
     def wait(self, what: str, condition: Callable[[], T], seconds: float = 20) -> T:
         """The first true value of `condition()`."""
@@ -85,6 +101,7 @@ def chromium() -> Iterator[Browser]:
             "--no-sandbox",  # it refuses to run as root with one
             "--disable-gpu",
             "--disable-dev-shm-usage",
+            "--hide-scrollbars",
             "--no-first-run",
             "--disable-background-networking",
             "--force-device-scale-factor=1",

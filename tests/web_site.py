@@ -73,10 +73,10 @@ class FakeHub:
 
 
 @contextmanager
-def serving(app: Starlette, hub: FakeHub) -> Iterator[int]:
+def serving(app: Starlette, hub: FakeHub, *, port: int = 0) -> Iterator[int]:
     """Serve the app in a thread, yield its port."""
     server = uvicorn.Server(
-        uvicorn.Config(app, host="127.0.0.1", port=0, log_level="warning", timeout_graceful_shutdown=2)
+        uvicorn.Config(app, host="127.0.0.1", port=port, log_level="warning", timeout_graceful_shutdown=2)
     )
     thread = threading.Thread(target=server.run, name="web site")
     thread.start()

@@ -20,8 +20,10 @@ __all__ = ["COMMANDS", "COMPLETE_VARIABLE", "cli", "main", "run"]
 COMMANDS = {
     "count": ("meshlens.cli.count", "Count traffic by tcpdump filters, in the kernel."),
     "capture": ("meshlens.cli.capture", "Write frames to pcapng files, filtered in the kernel."),
+    "wifi": ("meshlens.cli.wifi", "Show who is on the air: frames, retries, signal, rates."),
     "top": ("meshlens.cli.top", "Show who sends what right now: interfaces, stations, flows."),
     "flows": ("meshlens.cli.flows", "Print who talks to whom: flows, added up in the kernel."),
+    "interfaces": ("meshlens.cli.interfaces", "Show what passes through interfaces, and what was dropped."),
     "stations": ("meshlens.cli.stations", "Print who is there: stations, and what tells their kind."),
     "serve": ("meshlens.cli.serve", "Watch all as a daemon: dashboard, JSON API, Prometheus, history."),
     "history": ("meshlens.cli.history", "Ask the history that 'meshlens serve' keeps."),
@@ -29,6 +31,8 @@ COMMANDS = {
     "read": ("meshlens.cli.read", "Print the counts of a pinned counter."),
     "detach": ("meshlens.cli.detach", "End a pinned counter."),
     "status": ("meshlens.cli.status", "List what is attached to interfaces, by whom, at what cost."),
+    "load": ("meshlens.cli.load", "Leave an XDP or tc program on an interface."),
+    "unload": ("meshlens.cli.unload", "Take a program off an interface."),
     "doctor": ("meshlens.cli.doctor", "Say what this kernel supports and which command suffers."),
     "completion": ("meshlens.cli.completion", "Print the completion script for a shell."),
 }

@@ -5,7 +5,7 @@ import logging
 import signal
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Final
 
@@ -187,10 +187,15 @@ class _Daemon:
         self.hub.interval_s = self._engine.interval_s = new.interval
 
     def _take_over(self, other: Monitor) -> None:
-        """Both are attached for a moment: what the other one has counted until now was counted by us."""
-        self._engine.hand_out(self.monitor.finish())
+        """Both are attached for a moment: the history goes on with what the other one counts from here on.
+
+        The two readings stand side by side: what comes in the milliseconds between them is in neither.
+        """
+        last, first = self.monitor.read(), other.read()
+        ended = (*last.ended, *self.monitor.finish().ended)
+        self._engine.hand_out(replace(last, flows=(), ended=ended))
         if self._store:
-            self._store.begin_at(other.read())
+            self._store.begin_at(first)
         self.monitor = self._engine.source = other
 
     def _replace_outputs(self, settings: Settings) -> None:

@@ -61,7 +61,10 @@ def _batches(fd: int, key_bytes: int, value_bytes: int, at_once: int) -> Iterato
             ended = True
         count = struct.unpack_from("=I", attributes, 32)[0]
         yield [
-            (bytes(keys[i * key_bytes :][:key_bytes]), bytes(values[i * value_bytes :][:value_bytes]))
+            (
+                bytes(keys[i * key_bytes : (i + 1) * key_bytes]),
+                bytes(values[i * value_bytes : (i + 1) * value_bytes]),
+            )
             for i in range(count)
         ]
         if ended:

@@ -17,7 +17,7 @@ _NAME_MIN, _NAME_MAX, _PROTOCOLS_MIN = 13, 44, 10
 _INTERFACE_MAX: Final = 10
 #: Names that say no more than others do which stand beside them.
 _CARRIERS: Final = frozenset({"ipv4", "ipv6", "tcp", "udp", "vlan"})
-_KINDS: Final = {"station": "station", "inner": "inner", "originator": "orig."}
+_KINDS: Final = {"station": "outer", "inner": "inner", "originator": "orig."}
 
 _Cell = Callable[[Station], str]
 
@@ -55,7 +55,12 @@ def station_table(
         name_width = max(_NAME_MIN, min(name_width, room - len(_GAP) - _PROTOCOLS_MIN))
         left_over = room - len(_GAP) - name_width
         last = [["protocols", *(_protocols(station, left_over) for station in shown)]]
-    middle = [set_cell_size(each, name_width) for each in names]
+    middle = [
+        set_cell_size(each, name_width)
+        if cell_len(each) <= name_width
+        else set_cell_size(each, name_width - 1) + "…"
+        for each in names
+    ]
     lines = zip(*left, middle, *right, *last, strict=True)
     return "".join(_GAP.join(line).rstrip() + "\n" for line in lines)
 

@@ -46,7 +46,7 @@ from meshlens.probes.flow_layout import (
 from meshlens.probes.flow_maps import BLANK, OUTCOME_BYTES, OUTCOMES, TALLY, FlowOptions, flow_maps
 from meshlens.probes.flow_parse import KEY, emit_parse
 from meshlens.probes.snapshot import Direction
-from meshlens.probes.wire import emit_skb_length, emit_wire_size
+from meshlens.probes.wire import emit_leave_copies, emit_skb_length, emit_wire_size
 
 __all__ = ["Clock", "Hook", "flow_program"]
 
@@ -114,6 +114,8 @@ class _FlowProgram:
         if self.hook == "socket":
             asm.field(R0, R6, Skb.pkt_type)
             asm.jump_if(R0, "!=" if self.direction == 1 else "==", PACKET_OUTGOING, "out")
+        elif self.hook == "tc" and self.direction == 0:
+            emit_leave_copies(asm, "out")
         self.cpu()
         self.measure()
         for graph in compiled.graphs if compiled else ():

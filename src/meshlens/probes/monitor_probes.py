@@ -1,5 +1,6 @@
 """The probes that a monitor runs together: how each is opened, and which part of a reading it gives."""
 
+import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
@@ -20,6 +21,8 @@ ProbeName = Literal["interfaces", "stations", "flows", "count"]
 
 #: Long enough to notice an event that is there, short enough not to be felt.
 _TICK_S: Final = 0.001
+#: Looking at all flows that go on takes milliseconds for each thousand of them.
+_POLL_S: Final = 6.0
 
 
 class Part(TypedDict, total=False):
@@ -90,19 +93,25 @@ class _Stations(Probe):
 
 
 class _Flows(Probe):
-    """Flows that have ended are fetched at every tick, so that they leave room in the kernel."""
+    """Flows that have ended are fetched also between readings that are far apart: they leave room then."""
 
     def __init__(self, session: Any) -> None:
         super().__init__(session)
         self._ended: list[Flow] = []
+        self._due_s = 0.0
 
     def tick(self) -> None:
         super().tick()
-        self._ended += self.session.poll()
+        if time.monotonic() >= self._due_s:
+            self._ended += self._poll()
 
     def read(self) -> Part:
-        ended, self._ended = (*self._ended, *self.session.poll()), []
+        ended, self._ended = (*self._ended, *self._poll()), []
         return {"flows": tuple(self.session.ongoing()), "ended": ended}
+
+    def _poll(self) -> list[Flow]:
+        self._due_s = time.monotonic() + _POLL_S
+        return list(self.session.poll())
 
     def finish(self) -> Part:
         return {"flows": (), "ended": (*self._ended, *self.session.finish())}

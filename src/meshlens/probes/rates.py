@@ -1,7 +1,9 @@
 """What went through per second, between two readings of the same session."""
 
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from operator import sub
 from typing import NamedTuple, TypeVar
 
 from meshlens.probes.flow_record import Flow
@@ -218,16 +220,19 @@ def _missed(reading: Reading) -> dict[str, Counters]:
 def _rates(
     now: Mapping[K, Counters], before: Mapping[K, Counters], seconds: float
 ) -> dict[K, tuple[float, ...]]:
+    # By the way of tuples and lists, not of generators: there are thousands of filters, every second.
+    divisor = seconds or math.inf
     return {
-        key: tuple(each / seconds if seconds else 0.0 for each in _added(counters, before.get(key)))
+        key: tuple([each / divisor for each in _added(counters, before.get(key))])
         for key, counters in now.items()
     }
 
 
 def _added(now: Counters, before: Counters | None) -> Counters:
-    if before is None or _less(now, before):
+    if before is None:
         return now
-    return tuple(each - was for each, was in zip(now, before, strict=True))
+    added = tuple(map(sub, now, before))
+    return now if min(added) < 0 else added  # counters only grow, unless they began anew
 
 
 def _less(now: Counters, before: Counters) -> bool:

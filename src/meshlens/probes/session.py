@@ -55,6 +55,7 @@ class Session(ABC):
             self._follower.stop()
         self.wake()
         with self._waiting, self._lock:
+            self._follower.stop()  # what a wait() of another thread may just have begun
             if self._watch:
                 self._watch.close()
                 self._watch = None

@@ -62,6 +62,9 @@ class StationSession(Session):
 
     def close(self) -> None:
         """Detach everywhere, and end a `wait()`. What was seen can still be asked for."""
+        with self._lock:
+            if self._names and self._watch:
+                self._names.refresh()
         super().close()
         if self._names:
             self._names.close()
@@ -116,6 +119,7 @@ class _Meters(Follower[StationMeter]):
             meter.read()
         for seen in self._gone.values():
             seen.drop_idle(time.time_ns() - self.idle_ns)
+        self._gone = {name: seen for name, seen in self._gone.items() if seen.entries}
 
     def seen(self) -> dict[str, Seen]:
         """What has been seen, by the interface's name; one of that name may have gone and come back."""

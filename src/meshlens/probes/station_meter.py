@@ -66,6 +66,7 @@ class StationMeter:
                     clock_offset_ns=self._offset_ns,
                 )
                 program = load_stations(spec, maps)
+                program.spec = None  # the kernel has its instructions
                 maps = {name: each for name, each in program.maps.items() if name != "head"}
                 _, link = attach_at_tc(program, interface.index, direction)
                 self._attached.append((direction, program, link))
@@ -123,8 +124,8 @@ class StationMeter:
             self.seen.entries[place] = entry.copy()
             return
         self._aged_packets += _packets(place, entry)
-        self._kept.drop(place)
-        self.seen.drop(place)
+        for seen in (self._kept, self.seen):
+            seen.drop(place)
         for which in (SYN, DHCP):
             self._firsts.delete(pack_first_key(place[0], which))
 

@@ -17,6 +17,8 @@ _ETC: Final = Path("/etc")
 #: Files of lines "MAC name" (ethers(5)) or, with batctl, either way round.
 _MAC_FILES: Final = ("bat-hosts", "ethers")
 
+#: Neighbours that are gone keep their names until there are so many.
+_MOST_KNOWN: Final = 10_000
 
 class StationNames:
     """Names by address. The neighbour table is that of the network namespace in which this was made."""
@@ -35,7 +37,8 @@ class StationNames:
     def refresh(self) -> None:
         """Read the neighbour table; if it changes faster than that, what is known stays."""
         with suppress(OSError):
-            self._known |= {mac: self._hosts.get(ip, ip) for mac, ip in addresses(self._netlink).items()}
+            now = {mac: self._hosts.get(ip, ip) for mac, ip in addresses(self._netlink).items()}
+            self._known = self._known | now if len(self._known) < _MOST_KNOWN else now
 
     def name(self, mac: str, calls_itself: str) -> str:
         """The name of a station: given, else how it calls itself, else by its IP address, else ""."""

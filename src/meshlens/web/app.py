@@ -8,11 +8,11 @@ from contextlib import asynccontextmanager
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
-from starlette.middleware.gzip import GZipMiddleware
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 
 from meshlens.errors import MeshlensError
+from meshlens.web.answers import json_answer
 from meshlens.web.guard import HEADERS, Guard
 from meshlens.web.hub import Hub
 from meshlens.web.live import Live
@@ -40,10 +40,7 @@ def create_app(hub: Hub, *, token: str | None = None, hosts: Iterable[str] = ())
 
     return Starlette(
         routes=routes(hub, live),
-        middleware=[
-            Middleware(Guard, token=token, hosts=hosts),
-            Middleware(GZipMiddleware, minimum_size=1000, compresslevel=5),
-        ],
+        middleware=[Middleware(Guard, token=token, hosts=hosts)],
         exception_handlers={HTTPException: _no_page, MeshlensError: _refused, Exception: _our_fault},
         lifespan=lifespan,
     )
@@ -58,16 +55,17 @@ async def _follow(live: Live) -> None:
 
 
 def _no_page(request: Request, error: Exception) -> Response:
-    status = error.status_code if isinstance(error, HTTPException) else 500
-    detail = f"there is nothing at {request.url.path}" if status == 404 else getattr(error, "detail", "")
-    return JSONResponse({"error": detail}, status)
+    assert isinstance(error, HTTPException)
+    found = error.status_code != 404
+    problem = error.detail if found else f"there is nothing at {request.url.path}"
+    return json_answer(request, {"error": problem}, error.status_code, error.headers)
 
 
-def _refused(_: Request, error: Exception) -> Response:
+def _refused(request: Request, error: Exception) -> Response:
     """What was asked cannot be answered, and the error says why."""
-    return JSONResponse({"error": str(error)}, 400)
+    return json_answer(request, {"error": str(error)}, 400)
 
 
-def _our_fault(_: Request, error: Exception) -> Response:
+def _our_fault(request: Request, error: Exception) -> Response:
     """This one is answered outside of all middleware; the server logs the error itself."""
-    return JSONResponse({"error": f"internal error: {type(error).__name__}"}, 500, HEADERS)
+    return json_answer(request, {"error": f"internal error: {type(error).__name__}"}, 500, HEADERS)

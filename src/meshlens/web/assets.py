@@ -11,6 +11,8 @@ from typing import Final
 from starlette.requests import Request
 from starlette.responses import Response
 
+from meshlens.web.answers import takes_gzip
+
 __all__ = ["Asset", "asset_response", "assets"]
 
 _TYPES: Final = {
@@ -52,6 +54,6 @@ def asset_response(request: Request, asset: Asset) -> Response:
     if asset.etag in request.headers.get("if-none-match", ""):
         return Response(status_code=304, headers=headers)
     body = asset.body
-    if "gzip" in request.headers.get("accept-encoding", ""):
+    if takes_gzip(request):
         headers["Content-Encoding"], body = "gzip", asset.packed
     return Response(body, headers=headers, media_type=asset.media_type)

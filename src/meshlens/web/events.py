@@ -1,13 +1,13 @@
 """Server-sent events (HTML Living Standard, 9.2): a viewer's stream of ticks."""
 
 import asyncio
+import json
 from collections.abc import AsyncIterator
 from typing import Final
 
 from starlette.types import Receive, Scope, Send
 
-from meshlens.web.live import Live
-from meshlens.web.tick import By
+from meshlens.web.live import Live, View
 
 __all__ = ["HEARTBEAT_S", "VIEWERS_MAX", "EventStream"]
 
@@ -30,11 +30,9 @@ class EventStream:
     the newest.
     """
 
-    def __init__(self, live: Live, interface: str, top: int, by: By, last_id: int | None) -> None:
+    def __init__(self, live: Live, view: View, last_id: int | None) -> None:
         self._live = live
-        self._interface = interface
-        self._top = top
-        self._by = by
+        self._view = view
         self._last_id = last_id
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -55,14 +53,14 @@ class EventStream:
 
     async def _events(self, gone: asyncio.Future[None]) -> AsyncIterator[str]:
         yield "retry: 2000\n\n"
-        if self._last_id is not None and self._live.remembers(self._last_id):
-            recent = self._live.recent(self._interface, self._by, self._last_id)
-            yield f"event: recent\ndata: {recent}\n\n"
+        if self._last_id is not None and self._live.past.knows(self._last_id):
+            missed = self._live.past.events(self._view.interface, self._view.by, self._last_id)
+            yield f"event: recent\ndata: {json.dumps(missed, separators=(',', ':'))}\n\n"
         sent = None
         while not gone.done():
             tick = self._live.latest()
             if tick is not sent and tick is not None:
-                data = self._live.latest_json(self._interface, self._top, self._by)
+                data = self._live.latest_json(self._view)
                 yield f"id: {tick.time_ns}\ndata: {data}\n\n"
                 sent = tick
             elif self._live.ended:

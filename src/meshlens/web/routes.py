@@ -10,15 +10,17 @@ from typing import Final, get_args
 from starlette.datastructures import QueryParams
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
+from meshlens.errors import UsageError
 from meshlens.probes.reading import Reading
+from meshlens.web.answers import json_answer, packed_answer
 from meshlens.web.assets import asset_response, assets
 from meshlens.web.events import VIEWERS_MAX, EventStream
 from meshlens.web.hub import HistoryKind, Hub
-from meshlens.web.live import Live
+from meshlens.web.live import Live, View
 from meshlens.web.query import number, one_of, only, select
 from meshlens.web.tables import TABLES, Table, whole
 from meshlens.web.tick import By
@@ -26,7 +28,7 @@ from meshlens.web.tick import By
 __all__ = ["METRICS_TYPE", "routes"]
 
 METRICS_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
-_TOP_DEFAULT, _TOP_MAX = 20, 100
+_TOP_DEFAULT, _TOP_MAX, _WATCH_MAX = 20, 100, 16
 _YEAR_S: Final = 366 * 86_400.0
 #: A reading that is older than so many intervals, and this many seconds, says that the daemon hangs.
 _STALE_INTERVALS, _STALE_S = 3, 5.0
@@ -40,7 +42,7 @@ def routes(hub: Hub, live: Live) -> list[Route]:
         Route("/", _page),
         Route("/static/{name}", _static),
         Route("/healthz", _health(hub)),
-        Route("/metrics", lambda _: Response(hub.metrics(), media_type=METRICS_TYPE)),
+        Route("/metrics", lambda request: packed_answer(request, hub.metrics(), METRICS_TYPE)),
         Route("/api/v1/about", _about(hub)),
         Route("/api/v1/reading", _reading(hub, live)),
         *(Route(f"/api/v1/{name}", _table(table, hub, live)) for name, table in TABLES.items()),
@@ -62,12 +64,12 @@ def _static(request: Request) -> Response:
 
 
 def _health(hub: Hub) -> Answer:
-    def answer(_: Request) -> Response:
+    def answer(request: Request) -> Response:
         reading = hub.latest()
         age_s = (time.time_ns() - reading.time_ns) / 1e9 if reading else None
         well = age_s is not None and age_s <= max(_STALE_S, _STALE_INTERVALS * hub.interval_s)
         body = {"status": "ok" if well else "stale", "age_s": age_s and round(age_s, 3)}
-        return JSONResponse(body, 200 if well else 503)
+        return json_answer(request, body, 200 if well else 503)
 
     return answer
 
@@ -75,8 +77,9 @@ def _health(hub: Hub) -> Answer:
 def _about(hub: Hub) -> Answer:
     def answer(request: Request) -> Response:
         only(request.query_params, ())
-        return JSONResponse(
-            {"host": socket.gethostname(), "interval_s": hub.interval_s, "keeps_history": hub.keeps_history}
+        return json_answer(
+            request,
+            {"host": socket.gethostname(), "interval_s": hub.interval_s, "keeps_history": hub.keeps_history},
         )
 
     return answer
@@ -92,7 +95,7 @@ def _now(hub: Hub) -> Reading:
 def _reading(hub: Hub, live: Live) -> Answer:
     def answer(request: Request) -> Response:
         only(request.query_params, ())
-        return JSONResponse(whole(_now(hub), live.rates))
+        return json_answer(request, whole(_now(hub), live.rates))
 
     return answer
 
@@ -102,7 +105,7 @@ def _table(table: Table, hub: Hub, live: Live) -> Answer:
         reading = _now(hub)
         rows = list(table.rows(reading, live.rates))
         total, found = select(rows, request.query_params, table.order)
-        return JSONResponse({"time_ns": reading.time_ns, "total": total, "rows": found})
+        return json_answer(request, {"time_ns": reading.time_ns, "total": total, "rows": found})
 
     return answer
 
@@ -127,12 +130,13 @@ def _history(hub: Hub) -> Answer:
         )
         series = [each for each in history.series if interface in ("", each.interface)]
         first = list(dict.fromkeys((each.name, each.interface) for each in series))[:top]
-        return JSONResponse(
+        return json_answer(
+            request,
             {
                 "step_s": history.step_s,
                 "times": [time_ns / 1e9 for time_ns in history.times_ns],
                 "series": [asdict(each) for each in series if (each.name, each.interface) in first],
-            }
+            },
         )
 
     return answer
@@ -142,8 +146,7 @@ def _recent(live: Live) -> Answer:
     def answer(request: Request) -> Response:
         params = request.query_params
         only(params, ("interface", "by"))
-        ticks = live.recent(params.get("interface", ""), _by(params))
-        return Response(ticks, media_type="application/json")
+        return json_answer(request, live.past.events(params.get("interface", ""), _by(params)))
 
     return answer
 
@@ -151,16 +154,20 @@ def _recent(live: Live) -> Answer:
 def _events(live: Live) -> Callable[[Request], object]:
     async def answer(request: Request) -> ASGIApp:
         params = request.query_params
-        only(params, ("interface", "top", "by"))
+        only(params, ("interface", "top", "by", "watch"))
+        top = number(params, "top", int, _TOP_DEFAULT, 1, _TOP_MAX)
         if request.method == "HEAD":
             return Response(media_type="text/event-stream")
         if live.viewers >= VIEWERS_MAX:
             retry = {"Retry-After": "10"}
             raise HTTPException(503, f"{VIEWERS_MAX} viewers are watching already", retry)
-        top = number(params, "top", int, _TOP_DEFAULT, 1, _TOP_MAX)
         last_id = request.headers.get("last-event-id", "")
         known_id = int(last_id) if re.fullmatch(r"[0-9]{1,19}", last_id) else None
-        return EventStream(live, params.get("interface", ""), top, _by(params), known_id)
+        watch = frozenset(params.getlist("watch"))
+        if len(watch) > _WATCH_MAX:
+            raise UsageError(f"watch: {len(watch)} names; at most {_WATCH_MAX} can be watched")
+        view = View(params.get("interface", ""), top, _by(params), watch)
+        return EventStream(live, view, known_id)
 
     return answer
 

@@ -2,26 +2,26 @@
 
 import json
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
 from heapq import nlargest
 from typing import Any, Final, Literal
 
+from meshlens.packet.ethertypes import ethertype_name
 from meshlens.probes.flow_record import Flow
 from meshlens.probes.rates import Rate, Rates, TwoWay, flow_key, station_key
 from meshlens.probes.reading import ProbeCost, Reading
 from meshlens.probes.snapshot import Direction
 from meshlens.probes.station_record import Station
-from meshlens.web.ethertypes import ethertype_name
 from meshlens.web.tables import Row
 
-__all__ = ["By", "Tick", "tick"]
+__all__ = ["BYS", "By", "Tick", "of_interface", "rounded", "tick", "top_rows"]
 
 _NOTHING: Final = Rate(0.0, 0.0)
 _SILENT: Final = TwoWay(_NOTHING, _NOTHING)
 #: By what rows are chosen: the place of the rate in its pair.
 By = Literal["packets", "bytes"]
-_PLACE: Final[dict[By, int]] = {"packets": 0, "bytes": 1}
+BYS: Final[dict[By, int]] = {"packets": 0, "bytes": 1}
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,30 +44,25 @@ class Tick:
     missed: dict[str, dict[str, int]]
     costs: tuple[Row, ...]
 
-    def slim(self, top: int) -> "Tick":
-        """Only what charts of the past need: the `top` filters and stations of each interface, by either."""
-        return replace(
-            self,
-            filters=_top_of_each(self.filters, top),
-            stations=_top_of_each(self.stations, top),
-            flows=(),
-            ethertypes=(),
-            costs=(),
-        )
-
-    def json(self, interface: str = "", top: int = 20, by: By = "bytes") -> str:
+    def json(self, interface: str = "", top: int = 20, by: By = "bytes", watch: Collection[str] = ()) -> str:
         """Compact JSON, in each table the `top` rows with the most packets or bytes of both ways together.
 
-        With an interface, of that one only.
+        Filters and stations that are watched are there besides. With an interface, of that one only.
         """
         tables = {"filters": self.filters, "stations": self.stations, "flows": self.flows}
-        cut = {name: _top(_of(rows, interface), top, by) for name, rows in tables.items()}
+        chosen = {name: top_rows(of_interface(rows, interface), top, by) for name, rows in tables.items()}
+        for name in ("filters", "stations") if watch else ():
+            seen = {id(row) for row in chosen[name]}
+            also = (row for row in of_interface(tables[name], interface) if row["name"] in watch)
+            chosen[name] += [row for row in also if id(row) not in seen]
+        chosen |= {
+            "interfaces": list(self.interfaces),
+            "ethertypes": list(of_interface(self.ethertypes, interface)),
+        }
         event = {
             "time": self.time_ns / 1e9,
             "seconds": round(self.seconds, 3),
-            "interfaces": self.interfaces,
-            **cut,
-            "ethertypes": list(_of(self.ethertypes, interface)),
+            **{name: [rounded(row) for row in rows] for name, rows in chosen.items()},
             "stations_known": _sum(self.stations_known, interface),
             "flows_going_on": _sum(self.flows_going_on, interface),
             "missed": self.missed,
@@ -116,7 +111,7 @@ def _stations(stations: Iterable[Station], difference: Rates) -> Iterable[Row]:
         if rate.packets:
             yield {
                 "name": each.mac, "interface": each.interface, "kind": each.kind, "host": each.name,
-                "vendor": each.vendor, "in": _pair(rate.sent), "out": _pair(rate.received),
+                "vendor": each.vendor, "in": rate.sent, "out": rate.received,
             }  # fmt: skip
 
 
@@ -126,8 +121,8 @@ def _flows(flows: Iterable[Flow], difference: Rates) -> Iterable[Row]:
         if rate.packets:
             yield {
                 "interface": each.interface, "protocol": each.protocol, "src": each.src,
-                "src_port": each.src_port, "dst": each.dst, "dst_port": each.dst_port,
-                "sent": _pair(rate.sent), "received": _pair(rate.received),
+                "src_port": each.src_port, "dst": each.dst, "dst_port": each.dst_port, "inside": each.inside,
+                "sent": rate.sent, "received": rate.received,
             }  # fmt: skip
 
 
@@ -143,41 +138,46 @@ def _ethertypes(difference: Rates) -> Iterable[Row]:
 def _costs(before: Iterable[ProbeCost], now: Iterable[ProbeCost], seconds: float) -> Iterable[Row]:
     """Cost by probe: of its programs together, what they took since the reading before."""
     was = {(each.probe, each.interface, each.direction): each for each in before}
-    sums: dict[str, list[int]] = defaultdict(lambda: [0, 0, 0, 0])
+    sums: dict[str, list[int]] = defaultdict(lambda: [0, 0, 0, 0, 0])
     for each in now:
         old = was.get((each.probe, each.interface, each.direction))
         # A program loaded anew, on an interface that came back, counts from 0.
         same = old is not None and old.run_count <= each.run_count
         runs, time_ns = (old.run_count, old.run_time_ns) if old and same else (0, 0)
-        added = (1, each.memory_bytes, each.run_count - runs, each.run_time_ns - time_ns)
+        added = (1, each.memory_bytes, each.run_count - runs, each.run_time_ns - time_ns, each.run_count)
         sums[each.probe] = [total + more for total, more in zip(sums[each.probe], added, strict=True)]
-    for probe, (programs, memory_bytes, runs, time_ns) in sums.items():
+    for probe, (programs, memory_bytes, runs, time_ns, runs_ever) in sums.items():
         yield {
             "probe": probe,
             "programs": programs,
             "memory_bytes": memory_bytes,
             "ns_per_run": round(time_ns / runs, 1) if runs else None,
-            "cores": round(time_ns / seconds / 1e9, 5) if seconds and runs else None,
+            "cores": round(time_ns / seconds / 1e9, 5) if seconds and runs_ever else None,
         }
 
 
 def _ways(rates_by_way: Mapping[Any, Rate]) -> Row:
     """Both directions; one that is not known counts as "in"."""
-    unknown = rates_by_way.get(None, _NOTHING)
-    fallback = {"in": unknown, "out": _NOTHING}
-    return {way: _pair(rates_by_way.get(way, rate)) for way, rate in fallback.items()}
+    incoming = rates_by_way.get("in") or rates_by_way.get(None, _NOTHING)
+    return {"in": incoming, "out": rates_by_way.get("out", _NOTHING)}
 
 
-def _pair(rate: Rate) -> list[float]:
-    return [round(rate.packets, 1), round(rate.bytes, 1)]
+def rounded(row: Row) -> Row:
+    """A row with its rates as short numbers: only few of all rows are ever shown."""
+    return {
+        name: [round(value.packets, 1), round(value.bytes, 1)] if isinstance(value, Rate) else value
+        for name, value in row.items()
+    }
 
 
-def _of(rows: Iterable[Row], interface: str) -> Iterable[Row]:
+def of_interface(rows: Iterable[Row], interface: str) -> Iterable[Row]:
+    """The rows of one interface; without a name, all."""
     return (row for row in rows if not interface or row["interface"] == interface)
 
 
-def _top(rows: Iterable[Row], top: int, by: By) -> list[Row]:
-    place = _PLACE[by]
+def top_rows(rows: Iterable[Row], top: int, by: By) -> list[Row]:
+    """The `top` rows with the most packets or bytes, both ways together."""
+    place = BYS[by]
 
     def rate(row: Row) -> float:
         one, other = ("sent", "received") if "sent" in row else ("in", "out")
@@ -185,14 +185,6 @@ def _top(rows: Iterable[Row], top: int, by: By) -> list[Row]:
         return both
 
     return nlargest(top, rows, rate)
-
-
-def _top_of_each(rows: Iterable[Row], top: int) -> tuple[Row, ...]:
-    by_interface: dict[str, list[Row]] = defaultdict(list)
-    for row in rows:
-        by_interface[row["interface"]].append(row)
-    kept = [row for of_one in by_interface.values() for by in _PLACE for row in _top(of_one, top, by)]
-    return tuple({id(row): row for row in kept}.values())
 
 
 def _number_by_interface(things: Iterable[Station | Flow]) -> dict[str, int]:

@@ -1,6 +1,7 @@
 """A site to ask, over HTTP as everybody does."""
 
 import json
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from http.client import HTTPConnection, HTTPMessage
@@ -40,7 +41,7 @@ class Site:
         return answer
 
 
-TOKEN = "a long secret, ünguessable"
+TOKEN = "open-sesame-4711"  # noqa: S105  (of a site that lives for a test)
 
 
 @pytest.fixture(scope="package")
@@ -49,7 +50,10 @@ def site() -> Iterator[Site]:
     hub = FakeHub(reading(40))
     with serving(create_app(hub, hosts=["gateway.example"]), hub) as port:
         hub.push(reading(50))
-        yield Site(hub, port)
+        ready = Site(hub, port)
+        while not ready.get("/api/v1/recent").json:
+            time.sleep(0.01)
+        yield ready
 
 
 @pytest.fixture(scope="package")

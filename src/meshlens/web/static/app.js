@@ -5,30 +5,33 @@ import { drawSpark, fill, make, spark, write } from "./page.js";
 import { Store, keyOf } from "./store.js";
 import { Stream } from "./stream.js";
 import { setUpTheme } from "./theme.js";
-import { both, bytes, clock, count, percent, rate, rateOf } from "./units.js";
+import { both, bytes, clock, count, percent, rate, rateOf, some } from "./units.js";
 
 const TOP = 20;
 const LINES = 8;
 const SPARK = 60;
+const SLEEP_MS = 60000;
 const LISTS = { stations: 12, filters: 8, flows: 12 };
 const STATES = { connecting: "Connecting", live: "Live", lost: "Connection lost, trying again", paused: "Paused" };
 
 const $ = (id) => document.getElementById(id);
-const choice = { interface: "", kind: "interfaces", by: "bytes", range: 0, ...fromAddress() };
+const choice = fromAddress();
 const store = new Store();
 const names = new Map(); // a station's host name by its MAC address
 const hidden = new Set();
 const slots = new Map(); // which colour a line has, as long as it is drawn
 const chart = new Chart($("chart"), $("tip"), $("chart-read"));
 let latest = null;
-let missedBefore = null;
+let before = null; // the event before the latest
 let past = null; // the answer of the store for a range, or {error}
 let pastTimer = null;
+let sleepTimer = null;
 let state = "connecting";
 let paused = false;
 
 const stream = new Stream({
   tick(event) {
+    before = latest;
     latest = event;
     take(event, TOP);
     draw();
@@ -45,7 +48,7 @@ const stream = new Stream({
 
 function take(event, top) {
   for (const station of event.stations) names.set(station.name, station.host);
-  store.add(event, top);
+  store.add(event, top, choice.watch);
 }
 
 // ---- what is chosen --------------------------------------------------------------------------------------
@@ -53,55 +56,74 @@ function take(event, top) {
 function fromAddress() {
   const given = new URLSearchParams(location.hash.slice(1));
   const known = { kind: ["interfaces", "filters", "stations"], by: ["bytes", "packets"] };
-  const found = {};
+  const found = { interface: "", kind: "interfaces", by: "bytes", range: 0 };
   if (given.get("interface")) found.interface = given.get("interface");
   for (const [name, values] of Object.entries(known)) if (values.includes(given.get(name))) found[name] = given.get(name);
   if (/^\d+$/.test(given.get("range") ?? "")) found.range = Number(given.get("range"));
+  found.watch = given.getAll("watch").slice(0, LINES);
   return found;
 }
 
 function choose(change) {
-  const before = { ...choice };
+  if (change.kind !== undefined && change.kind !== choice.kind) change = { watch: [], ...change }; // a filter is no station
+  const asked = [String(liveQuery()), String(pastQuery())];
   Object.assign(choice, change);
-  setAddress(`#${new URLSearchParams(Object.entries(choice).filter(([, value]) => value))}`);
-  if (before.interface !== choice.interface || before.by !== choice.by) follow();
-  if (choice.range) loadPast();
-  else past = null;
+  history.replaceState(null, "", `#${query(choice)}`);
+  if (asked[0] !== String(liveQuery())) follow();
+  if (asked[1] !== String(pastQuery())) {
+    past = null;
+    if (choice.range) loadPast();
+  }
+  drawChoice();
   draw();
 }
 
-const setAddress = (hash) => history.replaceState(null, "", hash);
+/** An address's parameters; those that are empty are left out, lists are repeated. */
+function query(values) {
+  const pairs = Object.entries(values).flatMap(([name, value]) => [value].flat().map((each) => [name, each]));
+  return new URLSearchParams(pairs.filter(([, value]) => value));
+}
 
-const query = (more) => new URLSearchParams(Object.entries({ interface: choice.interface, by: choice.by, ...more }).filter(([, value]) => value));
+const liveQuery = () => query({ interface: choice.interface, by: choice.by, top: TOP, watch: choice.watch });
+
+function pastQuery() {
+  const points = Math.min(600, Math.max(60, $("chart").clientWidth >> 1));
+  return query({ kind: choice.kind, range_s: choice.range, interface: choice.interface, name: choice.watch, points, top: LINES });
+}
 
 /** Begin the live view for the interface and unit that are chosen. */
 async function follow() {
   store.clear();
-  latest = null;
-  const asked = query({});
+  names.clear();
+  latest = before = null;
+  stream.close();
+  const asked = liveQuery();
   try {
-    const answer = await fetch(`api/v1/recent?${asked}`);
-    if (answer.ok && String(asked) === String(query({}))) for (const event of await answer.json()) take(event, LINES + 4);
+    const answer = await fetch(`api/v1/recent?${query({ interface: choice.interface, by: choice.by })}`);
+    const events = answer.ok ? await answer.json() : [];
+    if (String(asked) !== String(liveQuery())) return; // something else was chosen meanwhile
+    for (const event of events) take(event, LINES + 4);
   } catch {
     // the stream says that the connection is lost, and the lines begin with it
   }
-  stream.open(query({ top: TOP }));
+  stream.open(asked);
   draw();
 }
 
 async function loadPast() {
   clearTimeout(pastTimer);
-  const asked = query({ kind: choice.kind, range_s: choice.range, points: Math.min(600, Math.max(60, $("chart").clientWidth >> 1)), top: LINES });
-  asked.delete("by");
+  const asked = pastQuery();
+  let found = null;
   try {
     const answer = await fetch(`api/v1/history?${asked}`);
     const body = await answer.json();
-    if (choice.range !== Number(asked.get("range_s")) || choice.kind !== asked.get("kind")) return;
-    past = answer.ok ? body : { error: body.error };
+    found = answer.ok ? body : { error: body.error };
   } catch {
-    past ??= { error: "The connection is lost." };
+    found = past ?? { error: "The connection is lost." };
   }
-  if (choice.range) pastTimer = setTimeout(loadPast, Math.max(15, past.step_s ?? 15) * 1000);
+  if (String(asked) !== String(pastQuery())) return; // something else was chosen meanwhile
+  past = found;
+  pastTimer = setTimeout(loadPast, past.series?.length ? Math.max(15, past.step_s) * 1000 : 5000);
   draw();
 }
 
@@ -128,7 +150,7 @@ function draw() {
 
 function labelOf(row) {
   const name = choice.kind === "stations" ? names.get(row.name) || row.name : row.name;
-  return choice.kind === "interfaces" || choice.interface ? name : `${name} · ${row.interface}`;
+  return choice.kind === "interfaces" || choice.interface || !row.interface ? name : `${name} · ${row.interface}`;
 }
 
 /** The lines of a stored range: both directions of a thing are one line. */
@@ -149,7 +171,7 @@ function drawChart() {
   const stored = choice.range > 0;
   let problem = "";
   let data = { times: [], lines: [] };
-  if (!stored) data = store.lines(choice.kind, choice.by, LINES, choice.interface);
+  if (!stored) data = store.lines(choice.kind, choice.by, LINES, choice.interface, choice.watch);
   else if (past?.error) problem = past.error;
   else if (past) data = fromPast();
   paintSlots(data.lines);
@@ -189,9 +211,16 @@ function drawLegend(lines) {
         if (!hidden.delete(key)) hidden.add(key);
         drawChart();
       });
-      item.append(button);
+      const drop = make("button", "drop", "×");
+      drop.type = "button";
+      drop.addEventListener("click", () => choose({ watch: choice.watch.filter((name) => name !== drop.dataset.name) }));
+      item.append(button, drop);
       list.append(item);
     }
+    const drop = button.nextSibling;
+    drop.hidden = !choice.watch.includes(line.row.name);
+    drop.dataset.name = line.row.name;
+    drop.setAttribute("aria-label", `Remove ${line.label}`);
     button.dataset.key = line.key;
     button.className = `key c${line.color}`;
     button.setAttribute("aria-pressed", String(!hidden.has(line.key)));
@@ -221,8 +250,8 @@ function drawInterfaces() {
     button.setAttribute("aria-pressed", String(choice.interface === tile.name));
     const [name, incoming, outgoing, line] = button.children;
     write(name, tile.title + (tile.up === false ? " (down)" : ""));
-    write(incoming, tile.name ? rate(rateOf(tile.in, choice.by), choice.by) : `${count(latest.interfaces.length)} interfaces`);
-    write(outgoing, tile.name ? rate(rateOf(tile.out, choice.by), choice.by) : choice.interface ? "" : `${count(latest.stations_known)} stations`);
+    write(incoming, tile.name ? rate(rateOf(tile.in, choice.by), choice.by) : some(latest.interfaces.length, "interface"));
+    write(outgoing, tile.name ? rate(rateOf(tile.out, choice.by), choice.by) : choice.interface ? "" : `${some(latest.stations_known, "station")}, ${some(latest.flows_going_on, "flow")}`);
     drawSpark(line, tile.name ? store.spark(tile.name, choice.by, SPARK) : [], SPARK);
   });
 }
@@ -264,7 +293,7 @@ function drawFlows() {
     { text: end(row.src, row.src_port), name: "who", share: sum(row) / largest },
     { text: end(row.dst, row.dst_port), name: "to" },
     row.protocol,
-    row.interface,
+    row.inside ? `${row.interface} (${row.inside})` : row.interface,
     { text: rate(rateOf(row.sent, choice.by), choice.by), name: "num" },
     { text: rate(rateOf(row.received, choice.by), choice.by), name: "num" },
   ]), "No packet of a flow came.");
@@ -284,14 +313,13 @@ function drawProtocols() {
 
 function drawMissed() {
   const now = Object.entries(latest.missed).flatMap(([probe, reasons]) => Object.entries(reasons).map(([reason, packets]) => ({ probe, reason, packets })));
-  const before = missedBefore ?? latest.missed;
-  missedBefore = latest.missed;
+  const was = (before ?? latest).missed;
   const rows = now.filter((each) => each.packets);
   const sum = rows.reduce((total, each) => total + each.packets, 0);
   $("missed-sum").dataset.state = sum ? "some" : "none";
-  write($("missed-sum"), sum ? `${count(sum)} packets since the start` : "nothing");
+  write($("missed-sum"), sum ? `${some(sum, "packet")} since the start` : "nothing");
   fill($("missed"), rows.map((each) => {
-    const more = Math.max(0, each.packets - (before[each.probe]?.[each.reason] ?? 0));
+    const more = Math.max(0, each.packets - (was[each.probe]?.[each.reason] ?? 0));
     return [{ text: `${each.probe}: ${each.reason.replaceAll("_", " ")}`, name: "who" }, { text: count(each.packets), name: "num" }, { text: more ? `+${count(more)}` : "", name: "num" }];
   }), "Every frame that came is in the figures.");
 }
@@ -299,14 +327,60 @@ function drawMissed() {
 function drawCosts() {
   const rows = latest.costs;
   const cores = rows.reduce((sum, row) => sum + (row.cores ?? 0), 0);
-  const measured = rows.some((row) => row.ns_per_run !== null);
+  const measured = rows.some((row) => row.cores !== null);
   write($("costs-sum"), measured ? `${percent(cores)} of a core` : rows.length ? "times are not measured" : "");
   fill($("costs"), rows.map((row) => [
-    { text: row.probe, under: `${row.programs} ${row.programs === 1 ? "program" : "programs"}`, name: "who" },
+    { text: row.probe, under: some(row.programs, "program"), name: "who" },
     { text: row.ns_per_run === null ? "–" : `${row.ns_per_run.toFixed(0)} ns`, name: "num" },
     { text: row.cores === null ? "–" : percent(row.cores), name: "num" },
     { text: bytes(row.memory_bytes), name: "num" },
   ]), "No program is loaded.");
+}
+
+// ---- lines of one's own choice ---------------------------------------------------------------------------
+
+const find = $("find");
+let known = new Map(); // what can be chosen by what is shown
+
+function drawChoice() {
+  for (const name of ["kind", "by"]) for (const input of document.getElementsByName(name)) input.checked = input.value === choice[name];
+  $("range").value = String(choice.range);
+  find.hidden = choice.kind === "interfaces";
+  find.placeholder = choice.kind === "filters" ? "Find a filter" : "Find a station";
+  find.setAttribute("aria-label", find.placeholder);
+}
+
+/** Offer the filters or stations that fit what is typed. */
+async function suggest() {
+  const table = choice.kind === "filters" ? "counts" : "stations";
+  try {
+    const answer = await fetch(`api/v1/${table}?${query({ q: find.value, interface: choice.interface, limit: 200, sort: "-bytes" })}`);
+    if (!answer.ok) return;
+    const { rows } = await answer.json();
+    known = new Map(rows.map((row) => (table === "counts" ? [row.filter, row.filter] : [row.name ? `${row.name} (${row.mac})` : row.mac, row.mac])));
+  } catch {
+    return; // the status says that the connection is lost
+  }
+  $("found").replaceChildren(...[...known.keys()].slice(0, 20).map((text) => {
+    const option = make("option");
+    option.value = text;
+    return option;
+  }));
+}
+
+function watchFound() {
+  const name = known.get(find.value.trim());
+  if (!name) return;
+  find.value = "";
+  choose({ watch: [...new Set([...choice.watch, name])].slice(-LINES) });
+}
+
+/** A page that nobody has seen for a minute lets go of its connection: browsers have few, and phones a battery. */
+function sleepOrWake() {
+  clearTimeout(sleepTimer);
+  if (document.hidden) sleepTimer = setTimeout(() => stream.close(), SLEEP_MS);
+  else if (stream.closed) follow();
+  else draw();
 }
 
 // ---- beginning -------------------------------------------------------------------------------------------
@@ -314,11 +388,21 @@ function drawCosts() {
 async function begin() {
   for (const name of ["kind", "by"]) {
     for (const input of document.getElementsByName(name)) {
-      input.checked = input.value === choice[name];
       input.addEventListener("change", () => input.checked && choose({ [name]: input.value }));
     }
   }
-  $("range").value = String(choice.range);
+  find.addEventListener("focus", suggest);
+  find.addEventListener("input", async () => {
+    watchFound(); // one of those offered was taken
+    if (find.value) await suggest();
+  });
+  find.addEventListener("keydown", async (event) => {
+    if (event.key !== "Enter") return;
+    await suggest();
+    watchFound();
+  });
+  addEventListener("hashchange", () => choose(fromAddress()));
+  drawChoice();
   $("range").addEventListener("change", () => choose({ range: Number($("range").value) }));
   $("pause").addEventListener("click", () => {
     paused = !paused;
@@ -326,7 +410,7 @@ async function begin() {
     showState();
     draw();
   });
-  document.addEventListener("visibilitychange", draw);
+  document.addEventListener("visibilitychange", sleepOrWake);
   setUpTheme($("theme"), () => chart.repaint());
   showState();
   try {

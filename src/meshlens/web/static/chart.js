@@ -6,10 +6,10 @@ const MARGIN = { left: 76, right: 14, top: 12, bottom: 26 };
 const STEPS_S = [1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10800, 21600, 43200, 86400, 172800, 604800];
 const DAY_S = 86400;
 
-/** The smallest of 1, 2, 5 × 10^n that is not below `rough`. */
+/** The smallest of 1, 2, 2.5, 5 × 10^n that is not below `rough`. */
 function niceStep(rough) {
   const power = 10 ** Math.floor(Math.log10(rough));
-  return [1, 2, 5, 10].find((factor) => factor * power >= rough * 0.999) * power;
+  return [1, 2, 2.5, 5, 10].find((factor) => factor * power >= rough * 0.999) * power;
 }
 
 /** A round number needs no zeros behind its point. */
@@ -25,6 +25,7 @@ export class Chart {
     this.reader = reader;
     this.context = canvas.getContext("2d");
     new ResizeObserver(() => this.#paint()).observe(canvas);
+    addEventListener("resize", () => this.#paint()); // zoomed, or moved to another screen
     canvas.addEventListener("pointermove", (event) => this.#point(event));
     canvas.addEventListener("pointerdown", (event) => this.#point(event));
     canvas.addEventListener("pointerleave", () => this.#read(null));
@@ -130,7 +131,7 @@ export class Chart {
       for (const pair of line.out) if (pair) down = Math.max(down, rateOf(pair, by));
     }
     if (!up && !down) up = down = by === "bytes" ? 1000 : 1;
-    const step = niceStep((up + down) / Math.max(3, (bottom - top) / 48));
+    const step = niceStep((up + down) / Math.max(3, (bottom - top) / 44));
     const [high, low] = [up, down].map((most) => most * 1.06 + step * 0.08);
     const y = (value) => top + ((high - value) / (high + low)) * (bottom - top);
     const x = (time) => left + ((time - from) / (to - from || 1)) * (right - left);
@@ -155,7 +156,7 @@ export class Chart {
       context.fillStyle = color("muted");
       context.fillText(zero ? "0" : tidy(rate(Math.abs(value), by)), frame.left - 8, y);
     }
-    const step = STEPS_S.find((each) => ((frame.right - frame.left) * each) / (to - from || 1) >= 84) ?? STEPS_S.at(-1);
+    const step = STEPS_S.find((each) => ((frame.right - frame.left) * each) / (to - from || 1) >= (each < 60 ? 84 : 64)) ?? STEPS_S.at(-1);
     const shift = new Date(from * 1000).getTimezoneOffset() * 60; // full hours and days are the reader's
     context.textBaseline = "alphabetic";
     context.textAlign = "center";
@@ -172,8 +173,8 @@ export class Chart {
       context.fillText(label, x, frame.bottom + 17);
     }
     context.textAlign = "left";
-    context.fillText("▲ in", frame.left + 6, frame.top + 12);
-    context.fillText("▼ out", frame.left + 6, frame.bottom - 7);
+    context.fillText("in", frame.left + 6, frame.top + 12);
+    context.fillText("out", frame.left + 6, frame.bottom - 7);
   }
 
   #line(frame, values, way, color) {

@@ -13,7 +13,7 @@ export class Stream {
   constructor(handlers) {
     this.handlers = handlers;
     this.interval = 1;
-    addEventListener("online", () => this.open(this.#query));
+    addEventListener("online", () => this.closed || this.open(this.#query));
     addEventListener("pagehide", () => this.close());
     addEventListener("pageshow", (event) => event.persisted && this.open(this.#query));
   }
@@ -42,6 +42,11 @@ export class Stream {
     clearTimeout(this.#timer);
     clearTimeout(this.#silence);
     this.#source?.close();
+    this.#source = null;
+  }
+
+  get closed() {
+    return this.#source === null;
   }
 
   #heard() {

@@ -16,7 +16,7 @@ export function setUpTheme(button, changed) {
   const apply = () => {
     if (theme === "auto") delete document.documentElement.dataset.theme;
     else document.documentElement.dataset.theme = theme;
-    button.textContent = WORDS[theme];
+    button.textContent = `◐ ${WORDS[theme]}`;
     button.setAttribute("aria-label", `Colours: ${WORDS[theme]}`);
     changed();
   };

@@ -37,6 +37,11 @@ export function count(value) {
   return value.toLocaleString("en");
 }
 
+/** "1 station", "200 stations" */
+export function some(number, thing) {
+  return `${count(number)} ${thing}${number === 1 ? "" : "s"}`;
+}
+
 export function percent(share) {
   const value = share * 100;
   return `${value < 0.095 && value > 0 ? value.toFixed(3) : value < 9.95 ? value.toFixed(1) : value.toFixed(0)} %`;
