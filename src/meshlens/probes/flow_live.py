@@ -26,9 +26,9 @@ class LiveFlows(Session, FlowStream):
     """Flows of interfaces from `with` (or the first iteration) on; each is handed out when it has ended.
 
     Iteration follows the interfaces and goes on until `duration_s` is over (None: without end) or another
-    thread calls `close()`. Without it, `wait()` follows the interfaces, `poll()` gives what has ended so far, `ongoing()` what has not, and
-    `finish()` detaches and gives the rest. All of them may be called from several threads; a flow is handed
-    out once.
+    thread calls `close()`. Without it, `wait()` follows the interfaces, `poll()` gives what has ended so far,
+    `ongoing()` what has not, and `finish()` detaches and gives the rest. All of them may be called from
+    several threads; a flow is handed out once.
     """
 
     probe = "flows"
