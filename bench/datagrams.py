@@ -6,9 +6,9 @@ from bench.network import Namespace, Receiver, Sender
 from meshlens.packet import craft
 from meshlens.probes.interfaces import list_interfaces
 
-__all__ = ["Datagrams"]
+__all__ = ["BATCH", "Datagrams"]
 
-_BATCH = 64
+BATCH = 64  # frames of a system call
 _NET = "192.0.2."  # RFC 5737
 _NEAR, _FAR = _NET + "1", _NET + "2"
 _PORT, _FIRST_PORT = 5001, 10_000
@@ -28,7 +28,7 @@ class Datagrams:
             link = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
             link.bind((_FAR, _PORT))
             (self._mac,) = (each.mac for each in list_interfaces() if each.name == "veth0")
-        self._receiver = Receiver(link, _BATCH, 64)
+        self._receiver = Receiver(link, BATCH, 64)
 
     @property
     def batches(self) -> int:
@@ -37,9 +37,9 @@ class Datagrams:
 
     def prepare(self, flows: int) -> None:
         """Send datagrams of so many flows from now on, one after the other."""
-        frames = [self._frame(number) for number in range(max(flows, _BATCH) // _BATCH * _BATCH)]
+        frames = [self._frame(number) for number in range(max(flows, BATCH) // BATCH * BATCH)]
         frames = [frames[number % flows] for number in range(len(frames))]
-        parts = (frames[at : at + _BATCH] for at in range(0, len(frames), _BATCH))
+        parts = (frames[at : at + BATCH] for at in range(0, len(frames), BATCH))
         links = self._senders[:1]
         self._senders = []
         for part in parts:
@@ -49,9 +49,9 @@ class Datagrams:
 
     def send(self) -> None:
         """Send a batch and have it received."""
-        self._senders[self.sent // _BATCH % len(self._senders)].send()
+        self._senders[self.sent // BATCH % len(self._senders)].send()
         self._receiver.receive()
-        self.sent += _BATCH
+        self.sent += BATCH
 
     def send_all_flows(self) -> None:
         """Send a datagram of each flow."""

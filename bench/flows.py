@@ -13,7 +13,7 @@ from dataclasses import replace
 from statistics import fmean, median
 from typing import Protocol
 
-from bench.datagrams import Datagrams
+from bench.datagrams import BATCH, Datagrams
 from bench.events import emptied, event_program, lost
 from bench.inputs import by_kind, payload
 from bench.measure import difference, ns_by_kind, samples
@@ -94,15 +94,19 @@ def _ns_a_frame(
             before = datagrams.sent
             for _ in range(_OPTIONS.head + 1):
                 datagrams.send_all_flows()
-            warmed, begin = datagrams.sent, time.perf_counter_ns()
-            for _ in range(max(_BATCHES, datagrams.batches)):
-                datagrams.send()
-            taken_ns = time.perf_counter_ns() - begin
+            taken_ns = median(_timed(datagrams) for _ in range(max(_BATCHES, datagrams.batches)))
             for check in checks:
                 check(datagrams.sent - before)
-            return taken_ns / (datagrams.sent - warmed)
+            return taken_ns / BATCH
 
     return action
+
+
+def _timed(datagrams: Datagrams) -> int:
+    """Nanoseconds of one batch: so short that others seldom get the CPU meanwhile."""
+    begin = time.perf_counter_ns()
+    datagrams.send()
+    return time.perf_counter_ns() - begin
 
 
 def _flows(

@@ -23,9 +23,11 @@ OPTIONS = ("ip.defragment", "ipv6.defragment", "tcp.desegment_tcp_streams")
 FIELDS = (
     "eth.src", "eth.dst", "frame.len", "eth.type", "vlan.etype", "ip.proto", "ipv6.nxt", "ipv6.fraghdr.nxt",
     "tcp.srcport", "tcp.dstport", "udp.srcport", "udp.dstport", "ip.ttl", "ipv6.hlim", "tcp.flags",
-    "tcp.window_size_value", "tcp.options.mss_val", "tcp.option_kind", "dhcp.option.type", "dhcp.option.request_list_item",
-    "dhcp.option.vendor_class_id", "dhcp.option.hostname", "_ws.malformed",
+    "tcp.window_size_value", "tcp.options.mss_val", "tcp.option_kind", "dhcp.option.type",
+    "dhcp.option.request_list_item", "dhcp.option.vendor_class_id", "dhcp.option.hostname", "_ws.malformed",
 )  # fmt: skip
+#: tshark has no frame lengths of 2 GiB, and reads on in an IP header that is cut.
+BEYOND = ("fuzz-2021-06-07-c6c72a0a56.pcap", "ipv6_39_byte_header.pcap")
 GROUP, SYN, ACK = 0x01, 0x02, 0x10
 TCP, UDP = "6", "17"
 Row = dict[str, list[str]]
@@ -59,14 +61,14 @@ def stations(path: Path) -> list[Station] | None:
 
 
 def files(collection: str, most: int, largest: int = 1_000_000) -> list[Path]:
-    few = [path for path in captures(collection) if path.stat().st_size < largest]
+    few = [path for path in captures(collection) if path.stat().st_size < largest and path.name not in BEYOND]
     return few[:: max(1, len(few) // most)]
 
 
 @needs_data
 @pytest.mark.parametrize(
     ("collection", "least"),
-    [("iot_sentinel", (50, 9, 5)), ("ndpi", (50, 5, 0)), ("tcpdump_tests", (10, 0, 0))],
+    [("iot_sentinel", (30, 9, 5)), ("ndpi", (30, 5, 0)), ("tcpdump_tests", (10, 0, 0))],
 )
 def test_stations_of_each_file_are_as_tshark_finds(collection: str, least: tuple[int, int, int]) -> None:
     """Packets, bytes, protocols; what the first DHCP request and the first SYN say of who sent them."""

@@ -4,13 +4,14 @@ import math
 import shutil
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 import click
 
 from meshlens.cli.command import Command, option
 from meshlens.cli.options import complete_interface, json_option
+from meshlens.ebpf.capabilities import drop_capabilities
 from meshlens.errors import UsageError
 from meshlens.wifi.transmitters import FileTransmitters, LiveTransmitters, transmitters
 
@@ -41,6 +42,8 @@ LIVE_ONLY = {
     "max_transmitters": "--max-transmitters",
     "hop": "--hop",
 }
+#: What following interfaces takes: to load a program, to attach it, and to let it read packets.
+_KEPT_CAPABILITIES = {"bpf", "net_admin", "perfmon"}
 #: Lines of the terminal that the rows of the table leave: heading, foot, and the cursor's.
 _FRAME_LINES = 3
 
@@ -97,8 +100,10 @@ def command(
         _refuse_live_options(click.get_current_context())
         _show_files(transmitters(read=files, filter=expression), as_json=as_json)
         return
+    channels = _channels(hop) if hop else []
     session = transmitters(interfaces, filter=expression, max_transmitters=max_transmitters, idle_s=idle_s)
-    with session, _hopping(session, hop):
+    with session, _hopping(session, channels):
+        drop_capabilities(_KEPT_CAPABILITIES)
         if not session.listening:
             click.echo("meshlens: no monitor interface to listen on yet; waiting for one", err=True)
         try:
@@ -108,19 +113,27 @@ def command(
             _print(session, as_json=as_json)
 
 
+def _channels(text: str) -> list[int]:
+    from meshlens.wifi.hopping import frequency_mhz
+
+    try:
+        channels = [int(channel) for channel in text.split(",")]
+    except ValueError:
+        raise UsageError(f"--hop {text}: channel numbers with commas between, as in 1,6,11") from None
+    for channel in channels:
+        frequency_mhz(channel)  # what is none is none without any interface
+    return channels
+
+
 @contextmanager
-def _hopping(session: LiveTransmitters, channels: str | None) -> Iterator[None]:
+def _hopping(session: LiveTransmitters, channels: Sequence[int]) -> Iterator[None]:
     """Within it the interfaces go from channel to channel."""
-    if channels is None:
+    if not channels:
         yield
         return
     from meshlens.wifi.hopping import Hopper
 
-    try:
-        numbers = [int(channel) for channel in channels.split(",")]
-    except ValueError:
-        raise UsageError(f"--hop {channels}: channel numbers with commas between, as in 1,6,11") from None
-    with Hopper(session.listening, numbers) as hopper:
+    with Hopper(session.listening, channels) as hopper:
         yield
     if hopper.error:
         raise hopper.error

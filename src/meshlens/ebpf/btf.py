@@ -72,6 +72,7 @@ _ENUMS: Final = {Kind.ENUM: 2, Kind.ENUM64: 3}  # words of an enumerator
 _SAME: Final = (Kind.TYPEDEF, Kind.VOLATILE, Kind.CONST, Kind.RESTRICT, Kind.TYPE_TAG)
 _PREFIXES: Final = {Kind.STRUCT: "struct ", Kind.UNION: "union ", Kind.FWD: "struct ", Kind.ENUM: "enum "}
 _POINTER_BYTES: Final = 8
+_NAMES_MAX: Final = 64  # of one type
 _SIGNED: Final = 1
 
 
@@ -134,9 +135,11 @@ class Btf:
 
     def plain(self, type: int) -> int:
         """The type behind typedefs and qualifiers."""
-        while self.kind(type) in _SAME:
+        for _ in range(_NAMES_MAX):
+            if self.kind(type) not in _SAME:
+                return type
             type = self.target(type)
-        return type
+        raise MeshlensError(f"damaged BTF: type {type} is another name of itself")
 
     def size(self, type: int) -> int:
         """Bytes; 0 for what has none, like functions."""

@@ -5,10 +5,14 @@ functions (`object_link`). What needs libbpf and the kernel's types is refused b
 kernel functions, callbacks, maps of maps, maps pinned by name.
 """
 
+import struct
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cached_property
 from typing import Final, NamedTuple
 
-from meshlens.ebpf.btf_types import BtfTypes, CoreRelocation
+from meshlens.ebpf.btf import Btf
+from meshlens.ebpf.btf_ext import CoreRelocation, core_relocations
 from meshlens.ebpf.clsact import Side
 from meshlens.ebpf.constants import ProgramType
 from meshlens.ebpf.elf import Symbol, read_elf
@@ -16,7 +20,7 @@ from meshlens.ebpf.maps import MapSpec
 from meshlens.ebpf.object_link import link
 from meshlens.ebpf.object_maps import read_maps
 from meshlens.ebpf.program import ProgramSpec
-from meshlens.errors import UsageError
+from meshlens.errors import MeshlensError, UsageError
 
 __all__ = ["ObjectFile", "ObjectProgram"]
 
@@ -100,18 +104,30 @@ class ObjectFile:
         return found
 
     @cached_property
-    def _types(self) -> BtfTypes | None:
+    def _types(self) -> Btf | None:
         section = self._elf.section(".BTF")
-        return BtfTypes(section.data, self.byteorder, self.path) if section else None
+        with self._reading():
+            return Btf(section.data) if section else None
 
     @cached_property
     def _maps(self) -> dict[tuple[int, int], MapSpec]:
-        return read_maps(self._elf, self._types)
+        types = self._types
+        with self._reading():
+            return read_maps(self._elf, types)
 
     @cached_property
     def _core(self) -> list[CoreRelocation]:
-        section = self._elf.section(".BTF.ext")
-        return self._types.core_relocations(section.data) if section and self._types else []
+        section, types = self._elf.section(".BTF.ext"), self._types
+        with self._reading():
+            return core_relocations(section.data, types, self.byteorder) if section and types else []
+
+    @contextmanager
+    def _reading(self) -> Iterator[None]:
+        """Says of type information that makes no sense that the file is damaged."""
+        try:
+            yield
+        except (LookupError, ValueError, RecursionError, struct.error) as error:
+            raise MeshlensError(f"{self.path} is damaged: its type information: {error}") from None
 
 
 def _by_beginning(section: str) -> tuple[ProgramType | None, Side | None, int]:

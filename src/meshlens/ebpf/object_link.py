@@ -9,7 +9,7 @@ from typing import Final, NamedTuple
 
 from meshlens.ebpf import insn as op
 from meshlens.ebpf.assembler import Code
-from meshlens.ebpf.btf_types import CoreRelocation
+from meshlens.ebpf.btf_ext import CoreRelocation
 from meshlens.ebpf.elf import Elf, Relocation, Symbol
 from meshlens.ebpf.insn import Insn, decode
 from meshlens.ebpf.maps import MapSpec
@@ -165,7 +165,7 @@ class _Linker:
     def _refuse_core(self, section: str, begin: int, end: int) -> None:
         found = [each.type for each in self.core if each.section == section and begin <= each.offset < end]
         if found:
-            named = ", ".join(f"struct {name}" for name in sorted(set(found))[:_CORE_TYPES_SHOWN])
+            named = ", ".join(sorted(set(found))[:_CORE_TYPES_SHOWN])
             raise NotSupported(
                 f"{self.where} has CO-RE relocations ({named}), which need libbpf and kernel BTF"
             )

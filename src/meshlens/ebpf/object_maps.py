@@ -7,7 +7,7 @@ struct bpf_map_def of samples/bpf, for the ones before.
 import struct
 from typing import Final
 
-from meshlens.ebpf.btf_types import ARRAY, PTR, STRUCT, BtfTypes, Type
+from meshlens.ebpf.btf import Btf, Kind
 from meshlens.ebpf.constants import BPF_F_MMAPABLE, BPF_F_RDONLY_PROG, MapType
 from meshlens.ebpf.cpus import possible_cpus
 from meshlens.ebpf.elf import Elf, Section, Symbol
@@ -27,7 +27,7 @@ _OF_MAPS: Final = frozenset({MapType.ARRAY_OF_MAPS, MapType.HASH_OF_MAPS})
 _LEGACY_BYTES: Final = 20
 
 
-def read_maps(elf: Elf, types: BtfTypes | None) -> dict[tuple[int, int], MapSpec]:
+def read_maps(elf: Elf, types: Btf | None) -> dict[tuple[int, int], MapSpec]:
     """All maps that the object defines, by section and offset there.
 
     Raises NotSupported for what needs libbpf, MeshlensError if a definition cannot be.
@@ -53,18 +53,18 @@ def data_map(section: Section) -> MapSpec:
     return MapSpec(section.name, MapType.ARRAY, 4, len(section.data), 1, flags, section.data)
 
 
-def _described(elf: Elf, symbol: Symbol, types: BtfTypes | None) -> MapSpec:
+def _described(elf: Elf, symbol: Symbol, types: Btf | None) -> MapSpec:
     where = f"{elf.path}: map {symbol.name!r}"
-    definition = types.variable(symbol.name) if types else None
-    if types is None or definition is None or definition.kind != STRUCT:
+    variable = types.find(symbol.name, Kind.VAR) if types else None
+    definition = types.plain(types.target(variable)) if types and variable else 0
+    if types is None or types.kind(definition) != Kind.STRUCT:
         raise MeshlensError(f"{where} is described by no type information (.BTF): compile with clang -g")
     numbers = dict.fromkeys(_NUMBERS, 0)
-    for member in definition.members:
+    for member in types.members(definition):
         if member.name in _NUMBERS:
             numbers[member.name] = _number(types, member.type, where)
         elif member.name in _TYPES:
-            pointer = types.resolve(member.type)
-            numbers[_TYPES[member.name]] = types.size(pointer.target)
+            numbers[_TYPES[member.name]] = types.size(types.target(types.plain(member.type)))
         elif member.name == "pinning" and not _number(types, member.type, where):
             continue
         elif member.name not in _IGNORED:
@@ -72,13 +72,13 @@ def _described(elf: Elf, symbol: Symbol, types: BtfTypes | None) -> MapSpec:
     return _spec(symbol.name, where, *(numbers[name] for name in _NUMBERS))
 
 
-def _number(types: BtfTypes, number: int, where: str) -> int:
+def _number(types: Btf, number: int, where: str) -> int:
     """A number in a definition is the length of an array that a pointer points to."""
-    pointer = types.resolve(number)
-    array: Type | None = types.resolve(pointer.target) if pointer.kind == PTR else None
-    if array is None or array.kind != ARRAY:
+    pointer = types.plain(number)
+    array = types.plain(types.target(pointer)) if types.kind(pointer) == Kind.PTR else 0
+    if types.kind(array) != Kind.ARRAY:
         raise MeshlensError(f"{where}: a number is to be written as __uint(name, number)")
-    return array.elements
+    return types.array(array)[1]
 
 
 def _legacy(elf: Elf, section: Section, symbol: Symbol, size: int) -> MapSpec:

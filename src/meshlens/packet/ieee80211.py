@@ -108,7 +108,14 @@ TRANSMITTER_AT: Final = {
 #: Where the BSSID of a data frame stands, by its bits "to DS" and "from DS"; a frame with both has none. In
 #: management frames it is the third address.
 BSSID_AT: Final = {0: 16, 1: 4, 2: 10}
-_TO_AND_FROM: Final = HeaderFlag.TO_DS | HeaderFlag.FROM_DS
+# Likewise, where its source and its destination stand.
+_SOURCE_AT: Final = {0: 10, 1: 10, 2: 16, 3: 24}
+_DESTINATION_AT: Final = {0: 4, 1: 16, 2: 4, 3: 16}
+
+# Flags of type IntFlag are several times as slow as plain numbers; to look one up is cheaper than to make it.
+_TO_AND_FROM, _ORDER = int(HeaderFlag.TO_DS | HeaderFlag.FROM_DS), int(HeaderFlag.ORDER)
+_TYPES: Final = tuple(FrameType)
+_FLAGS: Final = tuple(HeaderFlag(number) for number in range(256))
 _QOS: Final = 8  # the bit of a data frame's subtype
 
 
@@ -156,17 +163,19 @@ def parse_dot11(data: bytes, at: int = 0) -> Dot11:
     """The header at byte `at`. Raises Dot11Error if it is cut off or of another version than 0."""
     if at + 2 > len(data):
         raise Dot11Error(f"802.11: no frame control at byte {at}")
-    control, flags = data[at], HeaderFlag(data[at + 1])
+    control, flags = data[at], _FLAGS[data[at + 1]]
     if control & 3:
         raise Dot11Error(f"802.11: version {control & 3}, only 0 is known")
-    kind, type_, subtype = control >> 2, FrameType(control >> 2 & 3), control >> 4
+    kind, type_, subtype = control >> 2, _TYPES[control >> 2 & 3], control >> 4
     transmitter_at = TRANSMITTER_AT.get(kind)
     needed = max(BYTES_OF_TYPE[type_], (transmitter_at or 0) + 6)
     if at + needed > len(data):
         raise Dot11Error(f"802.11: {KINDS[kind]} needs {needed} bytes, {len(data) - at} are left")
 
     def address(offset: int | None) -> bytes | None:
-        return None if offset is None else data[at + offset : at + offset + 6]
+        if offset is None or at + offset + 6 > len(data):  # the fourth address may be cut off
+            return None
+        return data[at + offset : at + offset + 6]
 
     receiver, transmitter = data[at + 4 : at + 10], address(transmitter_at)
     if transmitter and type_ == FrameType.CONTROL:
@@ -176,15 +185,15 @@ def parse_dot11(data: bytes, at: int = 0) -> Dot11:
     if type_ in (FrameType.MANAGEMENT, FrameType.DATA):
         number = int.from_bytes(data[at + 22 : at + 24], "little")
         sequence, fragment = number >> 4, number & 0xF
-        ways = flags & _TO_AND_FROM if type_ == FrameType.DATA else HeaderFlag(0)
+        ways = data[at + 1] & _TO_AND_FROM if type_ == FrameType.DATA else 0
         bssid = address(BSSID_AT.get(ways))
-        destination = address(16 if HeaderFlag.TO_DS in ways else 4)
-        source = address({HeaderFlag.FROM_DS: 16, _TO_AND_FROM: 24}.get(ways, 10))
+        destination = address(_DESTINATION_AT[ways])
+        source = address(_SOURCE_AT[ways])
         body += 6 * (ways == _TO_AND_FROM)
         if type_ == FrameType.DATA and subtype & _QOS:
             qos = _number(data, at + body, 2)
             body += 2
-        if HeaderFlag.ORDER in flags and (qos is not None or type_ == FrameType.MANAGEMENT):
+        if data[at + 1] & _ORDER and (qos is not None or type_ == FrameType.MANAGEMENT):
             ht_control = _number(data, at + body, 4)
             body += 4
     return Dot11(

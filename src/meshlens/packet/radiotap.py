@@ -12,6 +12,7 @@ import re
 import struct
 from dataclasses import dataclass
 from enum import IntFlag
+from functools import lru_cache
 from itertools import pairwise
 from typing import Final, NamedTuple
 
@@ -130,6 +131,10 @@ class RxFlag(IntFlag):
     BAD_PLCP = 0x0002
 
 
+# Flags of type IntFlag are several times as slow as plain numbers.
+_FCS_AT_END, _BAD_FCS, _BAD_PLCP = int(Tap.FCS_AT_END), int(Tap.BAD_FCS), int(RxFlag.BAD_PLCP)
+
+
 class Antenna(NamedTuple):
     """What one antenna or chain received, from a namespace of its own; dBm."""
 
@@ -179,17 +184,17 @@ class Radiotap:
     @property
     def fcs_at_end(self) -> bool:
         """Whether the frame's last four bytes are its FCS."""
-        return Tap.FCS_AT_END in self.flags
+        return bool((self.number("flags") or 0) & _FCS_AT_END)
 
     @property
     def bad_fcs(self) -> bool:
         """Whether the receiver found the FCS wrong."""
-        return Tap.BAD_FCS in self.flags
+        return bool((self.number("flags") or 0) & _BAD_FCS)
 
     @property
     def damaged(self) -> bool:
         """Whether the frame may be anything: FCS or PLCP wrong."""
-        return self.bad_fcs or bool((self.number("rx_flags") or 0) & RxFlag.BAD_PLCP)
+        return self.bad_fcs or bool((self.number("rx_flags") or 0) & _BAD_PLCP)
 
     @property
     def frequency(self) -> int | None:
@@ -241,6 +246,18 @@ def _words(data: bytes, length: int) -> list[int]:
     return words
 
 
+@lru_cache(maxsize=1024)
+def _plan(word: int, at: int) -> tuple[tuple[str, struct.Struct, int, int], ...]:
+    """The fields of a presence word, and where each begins and ends, if the first one may begin at `at`."""
+    steps = []
+    for each in FIELDS:
+        if word >> each.bit & 1:
+            begin = -(-at // each.alignment) * each.alignment
+            at = begin + each.size
+            steps.append((each.name, struct.Struct(each.format), begin, at))
+    return tuple(steps)
+
+
 class _Reader:
     """Goes along the fields. What does not fit ends it: nothing behind that place can be found."""
 
@@ -253,13 +270,13 @@ class _Reader:
         """The fields of a presence word of radiotap's own."""
         self.in_vendors = False
         found: dict[str, int | tuple[int, ...]] = {}
-        for each in FIELDS:
-            if word >> each.bit & 1:
-                begin = self._take(each.alignment, each.size)
-                if begin is None:
-                    break
-                values = struct.unpack_from(each.format, self.data, begin)
-                found[each.name] = values if each.parts else values[0]
+        for name, numbers, begin, end in _plan(word, self.at):
+            if not self.whole or end > self.length:
+                self.whole = False
+                break
+            values = numbers.unpack_from(self.data, begin)
+            found[name] = values if len(values) > 1 else values[0]
+            self.at = end
         if word >> _TLVS & 1:
             self.at = self.length
         return found

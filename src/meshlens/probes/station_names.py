@@ -20,6 +20,7 @@ _MAC_FILES: Final = ("bat-hosts", "ethers")
 #: Neighbours that are gone keep their names until there are so many.
 _MOST_KNOWN: Final = 10_000
 
+
 class StationNames:
     """Names by address. The neighbour table is that of the network namespace in which this was made."""
 

@@ -61,8 +61,10 @@ class MonitorMeter:
 
     def read(self) -> tuple[Entries, Rates]:
         """What was heard so far."""
-        entries = [(unpack_key(key), Entry.unpack(value)) for key, value in self._transmitters.items()]
-        rates = [(RateKey.unpack(key), unpack_rate(value)) for key, value in self._rates.items()]
+        # By way of a dictionary: a hash that is written to meanwhile may show a key twice.
+        values, used = dict(self._transmitters.items()), dict(self._rates.items())
+        entries = [(unpack_key(key), Entry.unpack(value)) for key, value in values.items()]
+        rates = [(RateKey.unpack(key), unpack_rate(value)) for key, value in used.items()]
         return [pair for pair in entries if pair[1].kinds], rates
 
     def outcomes(self) -> dict[str, int]:
@@ -72,12 +74,14 @@ class MonitorMeter:
     def forget(self, idle_ns: int) -> None:
         """Drop the transmitters that were not heard for so long, which makes room for others."""
         oldest = time.clock_gettime_ns(time.CLOCK_MONOTONIC) + self._offset_ns - idle_ns
-        offset, _ = at("last_ns")
-        gone = {
-            key
-            for key, value in self._transmitters.items()
-            if 0 < struct.unpack_from("=Q", value, offset)[0] < oldest
-        }
+        offset, newest = at("last_ns").offset, dict[bytes | None, int]()
+        keys = []
+        for key, value in self._transmitters.items():
+            (last_ns,) = struct.unpack_from("=Q", value, offset)
+            transmitter = unpack_key(key)  # of several CPUs, maybe
+            newest[transmitter] = max(last_ns, newest.get(transmitter, 0))
+            keys.append(key)
+        gone = {key for key in keys if 0 < newest[unpack_key(key)] < oldest}
         for key in gone:
             self._transmitters.delete(key)
         if gone:

@@ -5,8 +5,6 @@ written needs no lock and no atomic operation. No frame is an event: user space 
 `monitor_frame` is the definition of what is taken of a frame, `monitor_table.MonitorTable` of what is added.
 """
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Final, Literal
 
 from meshlens.decision.access import buffer_map
@@ -24,38 +22,26 @@ from meshlens.ebpf import (
     Helper,
     ProgramSpec,
     ProgramType,
-    Reg,
     possible_cpus,
 )
 from meshlens.ebpf.contexts import Skb
 from meshlens.filters.compiler import CompiledList
 from meshlens.packet.ieee80211 import HeaderFlag
-from meshlens.packet.radiotap import FIELD_OF
 from meshlens.probes.one_filter import emit_filter
+from meshlens.wifi.monitor_entry import emit_add, emit_increase
 from meshlens.wifi.monitor_fields import (
-    AMPDU,
-    BSSID,
     DAMAGED,
-    FIELD_IN,
-    FREQUENCY,
     KEY,
-    KIND,
-    NOISE,
-    PRESENT,
     RATE,
-    SIGNAL,
     SIZE,
 )
 from meshlens.wifi.monitor_frame import IEEE80211_RADIOTAP
 from meshlens.wifi.monitor_layout import (
     BLANK,
-    KINDS_AT,
     NAMELESS,
     OUTCOME_BYTES,
     OUTCOMES,
     RATES,
-    SIGNAL_STEP_DB,
-    SIGNALS_AT,
     TALLY,
     TRANSMITTERS,
     at,
@@ -119,7 +105,7 @@ class _MonitorProgram:
         asm.block("add the frame")
         asm.label("add")
         self.time(clock, offset_ns)
-        self.add()
+        emit_add(asm)
         asm.block("add to the rate")
         self.add_to_rate()
         self.count("counted")
@@ -164,95 +150,6 @@ class _MonitorProgram:
         asm.ld_imm64(R1, offset_ns)
         asm.alu("+=", R0, R1)
 
-    def add(self) -> None:
-        """Add the frame of time R0 to the entry R7."""
-        asm = self.asm
-        for name, comparison in (("first_ns", "<"), ("last_ns", ">")):  # a file's times may go back
-            asm.load(R1, R7, *at(name))
-            with asm.if_(R0, comparison, R1):
-                self.put(name, R0)
-        asm.load(R4, R10, SIZE, 8)
-        asm.load(R1, R10, KIND, 8)
-        asm.alu("&=", R1, 63)  # it is: only the verifier does not know
-        asm.alu("<<=", R1, 4)
-        asm.alu("+=", R1, R7)
-        self.increase(R1, KINDS_AT, 1)
-        self.increase(R1, KINDS_AT + 8, R4)
-        with asm.if_(R9, "&", HeaderFlag.RETRY):
-            self.increase(R7, at("retries").offset, 1)
-        with self.told(SIGNAL):
-            self.signal()
-        with self.told(NOISE):
-            self.put("noise_last", R1)
-            self.increase(R7, at("noise_sum").offset, R1)
-            self.increase(R7, at("noise_frames").offset, 1)
-        with self.told(AMPDU):
-            self.ampdu()
-        with self.told(FREQUENCY):
-            self.put("frequency", R1)
-        self.bssid()
-
-    def bssid(self) -> None:
-        """Keep the BSSID, if there is one: not that of no BSS (zeros), nor that of any (a group address)."""
-        asm, none, place = self.asm, self.asm.new_label(), at("bssid").offset
-        asm.load(R1, R10, BSSID, 4)
-        asm.load(R2, R10, BSSID + 4, 2)
-        asm.load(R3, R10, BSSID, 1)
-        asm.jump_if(R3, "&", 1, none)
-        asm.mov(R3, R1)
-        asm.alu("|=", R3, R2)
-        asm.jump_if(R3, "==", 0, none)
-        asm.store(R7, place, R1, 4)
-        asm.store(R7, place + 4, R2, 2)
-        asm.label(none)
-
-    @contextmanager
-    def told(self, place: int) -> Iterator[None]:
-        """What the `with` contains runs if radiotap has the field of `place`, with its number in R1."""
-        asm = self.asm
-        asm.load(R0, R10, PRESENT, 8)
-        asm.load(R1, R10, place, 8)
-        with asm.if_(R0, "&", 1 << FIELD_OF[FIELD_IN[place]].bit):
-            yield
-
-    def signal(self) -> None:
-        """Add the signal R1, dBm + BIAS_DB."""
-        asm = self.asm
-        self.put("signal_last", R1)
-        self.increase(R7, at("signal_sum").offset, R1)
-        for name, comparison in (("signal_min", "<"), ("signal_max", ">")):
-            asm.load(R2, R7, *at(name))
-            with asm.if_(R1, comparison, R2):
-                self.put(name, R1)
-        asm.alu("&=", R1, 0xFF)
-        asm.alu(">>=", R1, SIGNAL_STEP_DB.bit_length() - 1)
-        asm.alu("<<=", R1, 3)
-        asm.alu("+=", R1, R7)
-        self.increase(R1, SIGNALS_AT, 1)
-
-    def ampdu(self) -> None:
-        """Add a frame of the A-MPDU R1; another number than before begins another one."""
-        asm, same = self.asm, self.asm.new_label()
-        asm.load(R2, R7, *at("ampdu_frames"))
-        asm.load(R3, R7, *at("ampdu_reference"))
-        self.increase(R7, at("ampdu_frames").offset, 1)
-        self.put("ampdu_reference", R1)
-        with asm.if_(R2, "!=", 0):
-            asm.jump_if(R1, "==", R3, same)
-        self.increase(R7, at("ampdus").offset, 1)
-        asm.label(same)
-
-    def put(self, name: str, value: Reg) -> None:
-        offset, size = at(name)
-        self.asm.store(R7, offset, value, size)
-
-    def increase(self, base: Reg, offset: int, amount: Reg | int) -> None:
-        """Add to 8 bytes."""
-        asm = self.asm
-        asm.load(R0, base, offset, 8)
-        asm.alu("+=", R0, amount)
-        asm.store(base, offset, R0, 8)
-
     def add_to_rate(self) -> None:
         """Add the frame to its rate, if it tells one."""
         asm = self.asm
@@ -261,12 +158,12 @@ class _MonitorProgram:
         self.lookup(RATES)
         asm.jump_if(R0, "==", 0, "new rate")
         asm.mov(R1, R0)
-        self.increase(R1, 0, 1)
+        emit_increase(asm, R1, 0, 1)
         asm.load(R2, R10, SIZE, 8)
-        self.increase(R1, 8, R2)
+        emit_increase(asm, R1, 8, R2)
         asm.alu(">>=", R9, HeaderFlag.RETRY.bit_length() - 1)
         asm.alu("&=", R9, 1)
-        self.increase(R1, 16, R9)
+        emit_increase(asm, R1, 16, R9)
         asm.label("rate added")
 
     def count(self, outcome: str) -> None:
@@ -278,7 +175,7 @@ class _MonitorProgram:
             asm.alu("*=", R0, OUTCOME_BYTES)
             asm.map_value(R1, TALLY, 8 * OUTCOMES.index(outcome))
             asm.alu("+=", R1, R0)
-            self.increase(R1, 0, 1)
+            emit_increase(asm, R1, 0, 1)
 
     def begin(self) -> None:
         """There is no entry: make one."""
@@ -327,7 +224,7 @@ class _MonitorProgram:
         asm.label("damaged")
         asm.jump_if(R0, "==", 0, unknown)
         asm.mov(R7, R0)
-        self.increase(R7, at("damaged").offset, 1)
+        emit_increase(asm, R7, at("damaged").offset, 1)
         self.count("counted")
         asm.jump("out")
         asm.label("no header")

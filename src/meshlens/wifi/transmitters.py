@@ -16,16 +16,9 @@ from meshlens.wifi.monitor_frame import IEEE80211, IEEE80211_RADIOTAP
 from meshlens.wifi.monitor_layout import OUTCOMES
 from meshlens.wifi.monitor_meter import Entries, MonitorMeter, Rates
 from meshlens.wifi.monitor_table import MonitorTable, join, join_rates
-from meshlens.wifi.transmitter_record import FrameCount, RateUse, Transmitter, records
+from meshlens.wifi.transmitter_record import Transmitter, records
 
-__all__ = [
-    "FileTransmitters",
-    "FrameCount",
-    "LiveTransmitters",
-    "RateUse",
-    "Transmitter",
-    "transmitters",
-]
+__all__ = ["FileTransmitters", "LiveTransmitters", "transmitters"]
 
 Source = str | os.PathLike[str] | BinaryIO
 
@@ -212,7 +205,7 @@ class FileTransmitters:
 
     @property
     def missed(self) -> dict[str, int]:
-        """As of an interface."""
+        """As of LiveTransmitters."""
         return _chosen(self.outcomes)
 
     def _file(self, file: Source, read: list[Transmitter]) -> MeshlensError | None:

@@ -69,6 +69,8 @@ def test_a_file_of_another_link_type_is_refused_in_one_line(
     [
         (["--read", "air.pcap", "-i", "mon0"], "--interface is for interfaces; it cannot go with --read"),
         (["--read", "air.pcap", "--hop", "1"], "--hop is for interfaces; it cannot go with --read"),
+        (["--hop", "one"], "--hop one: channel numbers with commas between, as in 1,6,11"),
+        (["--hop", "1,15"], "no channel 15"),
         (["wlan", "type", "none"], "unknown 802.11 type name"),
     ],
 )

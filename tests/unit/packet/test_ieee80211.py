@@ -27,6 +27,11 @@ def test_addresses_of_data_frames_go_by_to_and_from_ds(
     assert header.body == (30 if flags == TO | FROM else 24)
 
 
+def test_a_fourth_address_that_is_cut_off_is_none() -> None:
+    frame = dot11("data", ONE, TWO, THREE, D[:5], flags=TO | FROM)
+    assert parse_dot11(frame).source is None
+
+
 def test_qos_and_ht_control_stand_behind_the_addresses() -> None:
     frame = dot11("qos-data", ONE, TWO, THREE, b"\x11\x22\x33\x44", flags=HeaderFlag.ORDER, qos=5)
     header = parse_dot11(frame)
