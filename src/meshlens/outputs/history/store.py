@@ -18,7 +18,7 @@ _BUSIEST: Final = {"flows": 250, "stations": 1000}
 #: Steps that could not be written are kept for later; more than this would be a memory leak.
 _MAX_PENDING: Final = 60
 _HOUR_S: Final = 3600
-_SERIES_KNOWN: Final = 50_000
+_SERIES_KNOWN: Final = 20_000
 
 _ADD: Final = """
 INSERT INTO {} VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET
@@ -143,7 +143,8 @@ class HistoryStore:
             pass
         horizon = now_s - self.levels[-1].keep_s - _HOUR_S
         self._store.execute("DELETE FROM series WHERE used < ?", (horizon,))
-        self._series = {key: known for key, known in self._series.items() if known[1] >= horizon}
+        # What has had no row for an hour is looked up again: most flows and many phones are seen once only.
+        self._series = {key: known for key, known in self._series.items() if known[1] >= now_s - 2 * _HOUR_S}
         self._labels = {key: label for key, label in self._labels.items() if key in self._series}
 
     def _used_bytes(self) -> int:
