@@ -30,8 +30,8 @@ from meshlens.probes.reading import Reading
 _DAY_NS: Final = 86_400 * 10**9
 _START_NS: Final = 1_795_392_000 * 10**9  # 2026-11-23 00:00:00 UTC
 _STEPS, _QUICK_STEPS = 288, 96
-#: Real seconds a step, at least; stations and flows that are idle for longer are let go.
-_STEP_S, _IDLE_S = 0.25, 4.0
+#: Real seconds a step, at least; what is idle for longer is let go, a station once a reading has told of it.
+_STEP_S, _FLOW_IDLE_S, _STATION_IDLE_S = 0.25, 0.9, 4.0
 #: New ones in each step, on each interface. Every third step brings more than the maps have room for.
 _STATIONS, _FLOWS = 60, 200
 _MAX_STATIONS, _MAX_FLOWS = 256, 1024
@@ -65,11 +65,13 @@ def figures(quick: bool) -> Iterator[Figure]:
 class _Held:
     """What the process and the kernel hold for it."""
 
-    def __init__(self, kernel_bytes: int = 0) -> None:
+    def __init__(self, kernel_bytes: int = 0, directory: str = "-") -> None:
         found = re.search(r"^Rss:\s*(\d+) kB", Path("/proc/self/smaps_rollup").read_text(), re.MULTILINE)
         assert found
         self.resident_mib, self.kernel_kib = int(found[1]) / 1024, kernel_bytes / 1024
-        self.descriptors = sum(1 for _ in Path("/proc/self/fd").iterdir())
+        # The files of the hour are open or not yet.
+        targets = [str(each.readlink()) for each in Path("/proc/self/fd").iterdir() if each.is_symlink()]
+        self.descriptors = sum(not each.startswith(directory) for each in targets)
 
 
 def _growth(early: _Held, late: _Held) -> Iterator[Figure]:
@@ -102,8 +104,8 @@ class _Day:
             ["interfaces", "stations", "flows", "count"],
             filters=parse_list(_FILTERS),
             options={
-                "stations": {"max_stations": _MAX_STATIONS, "idle_s": _IDLE_S},
-                "flows": {"max_flows": _MAX_FLOWS, "idle_s": _IDLE_S},
+                "stations": {"max_stations": _MAX_STATIONS, "idle_s": _STATION_IDLE_S},
+                "flows": {"max_flows": _MAX_FLOWS, "idle_s": _FLOW_IDLE_S},
             },
         )
         self.monitor.__enter__()
@@ -129,7 +131,7 @@ class _Day:
         self.engine.close_outputs()
 
     def held(self) -> _Held:
-        return _Held(sum(each.memory_bytes for each in self.last.costs))
+        return _Held(sum(each.memory_bytes for each in self.last.costs), str(self.directory))
 
     def losses(self) -> Iterator[Figure]:
         into = [each for i in self.last.interfaces for each in i.traffic if each.direction == "in"]
