@@ -2,7 +2,7 @@
 # make test   the whole test suite (root for all of it)
 # make bench  the figures of docs/performance.md (root)
 # make lint   style, types, layers
-# make docs   docs/api.md from the docstrings
+# make docs   docs/api.md from the docstrings, docs/wifi-statistics.md from the survey
 # make recipes  what the commands in docs/recipes print, made anew (root)
 # make clean  remove what the others made
 #
@@ -32,6 +32,7 @@ lint: $(call ready,dev)
 
 docs: $(call ready,run)
 	$(PYTHON) tools/api_docs.py
+	$(PYTHON) tools/wifi_docs.py
 
 recipes: $(call ready,run)
 	$(PYTHON) -m tools.recipes

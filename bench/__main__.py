@@ -33,7 +33,11 @@ CLAIMS = (
     "libpcap",
     "capture",
     "flows",
+    "interfaces",
+    "flows_xdp",
+    "together",
     "stations",
+    "wifi_monitor",
     "serve",
     "fast_day",
 )

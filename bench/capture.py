@@ -92,7 +92,7 @@ def figures(quick: bool) -> Iterator[Figure]:
         best: dict[str, Run] = {}
         for tool in _TOOLS:
             with _receiving(far, tool):
-                best[tool.name] = _best(near, far, tool, path, frames)
+                best[tool.name] = _best(near, far, tool, path, frames, tries=1 if quick else 3)
         for name, run in best.items():
             yield Figure(f"{name}: highest rate without loss", run.rate_mpps, "Mpps")
             yield Figure(f"{name}: CPU of the process, a frame", run.cpu_ns_a_frame, "ns")
@@ -106,14 +106,15 @@ def figures(quick: bool) -> Iterator[Figure]:
             yield from _cost_of_filter(near, far, tool, path, frames, turns=3 if quick else 9)
 
 
-def _best(near: Namespace, far: Namespace, tool: Tool, path: Path, frames: int) -> Run:
-    """The fastest run that lost nothing; of the slowest pace if all did."""
+def _best(near: Namespace, far: Namespace, tool: Tool, path: Path, frames: int, tries: int) -> Run:
+    """The fastest run that lost nothing, of some at each pace; of the slowest pace if all did."""
     for pace in _PACES:
-        path.unlink(missing_ok=True)
         with _source(near, pace) as send:
-            run = _run(far, tool, path, lambda send=send: send(frames), frames)  # type: ignore[misc]
-        if run.captured == run.sent:
-            return run
+            for _ in range(tries):
+                path.unlink(missing_ok=True)
+                run = _run(far, tool, path, lambda send=send: send(frames), frames)  # type: ignore[misc]
+                if run.captured == run.sent:
+                    return run
     return run
 
 

@@ -15,16 +15,21 @@ if TYPE_CHECKING:
     from meshlens.probes.count import CountSession, count
     from meshlens.probes.flow_record import Flow
     from meshlens.probes.flows import flows
+    from meshlens.probes.load import load_program, unload_id, unload_pin
+    from meshlens.probes.loaded import Loaded, loaded_programs
     from meshlens.probes.monitor import Monitor, monitor
     from meshlens.probes.offline import count_files
     from meshlens.probes.pinned import PinnedCounter, open_pin, pin_names
     from meshlens.probes.pins import detach_pin
+    from meshlens.probes.programs import find_program
     from meshlens.probes.reading import ProbeCost, Reading
     from meshlens.probes.snapshot import Count, Snapshot
     from meshlens.probes.station_record import Station
     from meshlens.probes.stations import stations
     from meshlens.probes.traffic import InterfaceSession, interfaces
     from meshlens.probes.traffic_record import InterfaceTraffic, Traffic
+    from meshlens.wifi.transmitter_record import Transmitter
+    from meshlens.wifi.transmitters import transmitters
 
 __all__ = [
     "CapturedFrame",
@@ -35,6 +40,7 @@ __all__ = [
     "Flow",
     "InterfaceSession",
     "InterfaceTraffic",
+    "Loaded",
     "MeshlensError",
     "Monitor",
     "NotSupported",
@@ -45,20 +51,27 @@ __all__ = [
     "Snapshot",
     "Station",
     "Traffic",
+    "Transmitter",
     "UsageError",
     "compile_list",
     "count",
     "count_files",
     "detach_pin",
+    "find_program",
     "flows",
     "interfaces",
     "load_list",
+    "load_program",
+    "loaded_programs",
     "monitor",
     "open_pin",
     "parse_list",
     "pin_names",
     "read_capture",
     "stations",
+    "transmitters",
+    "unload_id",
+    "unload_pin",
 ]
 
 __version__ = "0.1.0"
@@ -71,16 +84,21 @@ _HOMES = {
     "meshlens.probes.count": ("CountSession", "count"),
     "meshlens.probes.flow_record": ("Flow",),
     "meshlens.probes.flows": ("flows",),
-    "meshlens.probes.monitor": ("Monitor", "monitor"),
+    "meshlens.probes.load": ("load_program", "unload_id", "unload_pin"),
+    "meshlens.probes.loaded": ("Loaded", "loaded_programs"),
     "meshlens.probes.offline": ("count_files",),
     "meshlens.probes.pinned": ("PinnedCounter", "open_pin", "pin_names"),
     "meshlens.probes.pins": ("detach_pin",),
+    "meshlens.probes.programs": ("find_program",),
+    "meshlens.probes.monitor": ("Monitor", "monitor"),
     "meshlens.probes.reading": ("ProbeCost", "Reading"),
     "meshlens.probes.snapshot": ("Count", "Snapshot"),
     "meshlens.probes.station_record": ("Station",),
     "meshlens.probes.stations": ("stations",),
     "meshlens.probes.traffic": ("InterfaceSession", "interfaces"),
     "meshlens.probes.traffic_record": ("InterfaceTraffic", "Traffic"),
+    "meshlens.wifi.transmitter_record": ("Transmitter",),
+    "meshlens.wifi.transmitters": ("transmitters",),
 }
 
 

@@ -18,10 +18,9 @@ from meshlens.probes.capture import (
     MIN_SNAPSHOT_BYTES,
     CaptureSession,
     CaptureSettings,
-    check_exit_support,
 )
-from meshlens.probes.capture_block import CAPTURE_POINTS
 from meshlens.probes.capture_files import STANDARD_OUTPUT, CaptureOutput, Rotation
+from meshlens.probes.capture_frame import CAPTURE_POINTS
 
 __all__ = ["command"]
 
@@ -40,7 +39,6 @@ The last hour, in 12 files of five minutes each, then end:
 """
 
 WHAT, FILES = "What to capture", "Files"
-POINTS = (*CAPTURE_POINTS, "exit")
 MEGABYTE, KIBIBYTE = 1_000_000, 1024
 
 #: What following interfaces takes: to load a program, to attach it, and to let it read packets.
@@ -53,9 +51,10 @@ _KEPT_CAPABILITIES = {"bpf", "net_admin", "perfmon"}
         shell_complete=complete_interface,
         help="Capture on this interface, or on those that fit a glob like 'mesh*'; can be given several "
         "times.")  # fmt: skip
-@option("--at", "points", multiple=True, type=click.Choice(POINTS), default=("tc-in", "tc-out"), section=WHAT,
-        help="Where: tc-in what comes in, tc-out what goes out (both by default); entry what the driver "
-        "gives to XDP, exit what XDP programs leave. Can be given several times.")  # fmt: skip
+@option("--at", "points", multiple=True, type=click.Choice(CAPTURE_POINTS), default=("tc-in", "tc-out"),
+        section=WHAT, help="Where: tc-in what comes in, tc-out what goes out (both by default); entry what "
+        "the driver gives to XDP, exit what its XDP program leaves, with the verdict. Can be given several "
+        "times.")  # fmt: skip
 @option("-s", "--snapshot-length", "snapshot_bytes", metavar="BYTES", default=0,
         type=click.IntRange(0, DEFAULT_SNAPSHOT_BYTES), section=WHAT,
         help=f"Keep so many bytes of each frame, at least {MIN_SNAPSHOT_BYTES}; 0 is the default, "
@@ -103,8 +102,6 @@ def command(
         )
     rotation = Rotation(int(megabytes * MEGABYTE) if megabytes else None, seconds, files)
     rotation.check()
-    if "exit" in points:
-        check_exit_support()
     settings = CaptureSettings(
         interfaces,
         " ".join(words),

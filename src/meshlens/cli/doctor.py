@@ -37,20 +37,36 @@ PRIVILEGES = "privileges to load and attach programs"
 CAPABILITIES = ("bpf", "net_admin", "perfmon")
 
 NOTHING_COUNTED = Effect("count, bpfcountd: cannot count on interfaces", fatal=True)
+NOTHING_SHARED = Effect(
+    "count, capture, flows, stations, interfaces: cannot read what they count", fatal=True
+)
+NO_HASH = Effect("flows, stations: have nowhere to keep them", fatal=True)
 
 EFFECTS = {
     PRIVILEGES: Effect("all but count --read, which uses the interpreter", fatal=True),
-    "program: sched_cls (tc)": Effect("count: works with --attach socket only", fatal=True),
-    "program: xdp": Effect("count --attach xdp, xdp-generic: do not work"),
+    "program: sched_cls (tc)": Effect(
+        "count: works with --attach socket only; capture, flows, stations, interfaces: do not work; "
+        "load: takes XDP programs only",
+        fatal=True,
+    ),
+    "program: xdp": Effect(
+        "count --attach xdp, xdp-generic, capture --at entry: do not work; load: at tc only"
+    ),
     "program: socket filter": Effect("bpfcountd, count --attach socket: do not work", fatal=True),
     "map: array": NOTHING_COUNTED,
-    "map: mmap-able array": NOTHING_COUNTED,
+    "map: mmap-able array": NOTHING_SHARED,
     "map: per-CPU array": NOTHING_COUNTED,
-    "attach: TCX": Effect("count: attaches by clsact, which a killed process leaves behind"),
-    "test run": Effect("count --read: uses the interpreter, which is slower"),
+    "map: hash": NO_HASH,
+    "map: ring buffer": Effect("flows: do not work on interfaces", fatal=True),
+    "attach: TCX": Effect(
+        "count, capture, flows, stations, interfaces: attach by clsact, which a killed process leaves "
+        "behind; load: has no --hook tcx-in, tcx-out"
+    ),
+    "attach: fentry and fexit": Effect("capture --at exit: does not work"),
+    "test run": Effect("count --read, flows --read: use the interpreter, which is slower"),
     "run statistics": Effect("status --stats: cannot measure"),
-    "pins (bpffs)": Effect("read, detach: find nothing until count --pin, which mounts one"),
-    "just-in-time compiler": Effect("count, bpfcountd: cost several times more"),
+    "pins (bpffs)": Effect("read, detach, unload: find nothing until count --pin or load, which mount one"),
+    "just-in-time compiler": Effect("all that count: cost several times more"),
 }
 NO_COMMAND = Effect("no command, only probes of your own that use it")
 

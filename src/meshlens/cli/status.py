@@ -1,6 +1,7 @@
 """`meshlens status`: what is attached to the interfaces, by whom, at what cost."""
 
 import json
+import time
 from collections.abc import Sequence
 from dataclasses import asdict
 
@@ -22,8 +23,9 @@ What it costs: measure every run for five seconds:
 
 # Heading, and whether the column is one of numbers.
 _COLUMNS = (
-    ("INTERFACE", False), ("HOOK", False), ("DIR", False), ("#", True), ("PROGRAM", False), ("ID", True),
-    ("TAG", False), ("INSNS", True), ("KIB", True), ("RUNS", True), ("NS/RUN", True), ("BY", False),
+    ("INTERFACE", False), ("HOOK", False), ("DIR", False), ("#", True), ("PLACE", False), ("PROGRAM", False),
+    ("ID", True), ("TAG", False), ("INSNS", True), ("KIB", True), ("AGE", True), ("RUNS", True),
+    ("NS/RUN", True), ("BY", False),
 )  # fmt: skip
 
 
@@ -38,9 +40,10 @@ _COLUMNS = (
 def command(interfaces: tuple[str, ...], seconds: float | None, as_json: bool) -> None:
     """List the BPF programs on network interfaces: XDP, TCX and clsact, ours and others'.
 
-    Programs of a hook are listed in the order in which they run. KIB is the memory of a program and its
-    maps; RUNS and NS/RUN are what was measured while run statistics were on (--stats, or sysctl
-    kernel.bpf_stats_enabled). A pinned counter whose interface is gone is listed too.
+    Programs of a hook are listed in the order in which they run. PLACE is the link that holds a program, or
+    priority and handle of a clsact filter. KIB is the memory of a program and its maps; AGE is the time since
+    it was loaded. RUNS and NS/RUN are what was measured while run statistics were on (--stats, or sysctl
+    kernel.bpf_stats_enabled). What was pinned and is off its interface is listed too.
     """
     programs = attached_programs(interfaces)
     if seconds:
@@ -63,15 +66,32 @@ def _cells(program: AttachedProgram) -> list[str]:
         program.hook,
         program.direction or "-",
         str(program.position or "-"),
+        _place(program),
         program.name or "-",
         str(program.program_id),
         program.tag,
         str(program.instructions),
         str(-(-program.memory_bytes // 1024)),
+        _age(program),
         str(program.run_count) if program.run_count else "-",
         "-" if program.ns_per_run is None else f"{program.ns_per_run:.0f}",
         by,
     ]
+
+
+def _place(program: AttachedProgram) -> str:
+    if program.link_id:
+        return f"link {program.link_id}"
+    return f"{program.priority}:{program.handle:#x}" if program.handle else "-"
+
+
+def _age(program: AttachedProgram) -> str:
+    """How long ago it was loaded, in the largest unit that fits."""
+    seconds = max(0, time.time_ns() - program.loaded_ns) // 1_000_000_000
+    for unit, length in (("d", 86_400), ("h", 3_600), ("m", 60)):
+        if seconds >= length:
+            return f"{seconds // length}{unit}"
+    return f"{seconds}s"
 
 
 def _table(rows: Sequence[Sequence[str]]) -> str:

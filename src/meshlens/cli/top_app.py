@@ -136,7 +136,7 @@ class TopApp(App[None]):
     def action_tab(self, tab: int) -> None:
         """Look at another page."""
         self.pages.tab = tab % len(self.pages.pages)
-        self._show()
+        self._end_search()
 
     def action_turn(self, by: int) -> None:
         self.action_tab(self.pages.tab + by)

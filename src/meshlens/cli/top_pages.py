@@ -2,6 +2,7 @@
 
 from collections import deque
 from collections.abc import Callable, Hashable, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -17,8 +18,8 @@ __all__ = ["Addresses", "Page", "Pages", "missed"]
 Addresses = Callable[[], Mapping[str, set[str]]]
 
 #: Moments for which the speed of a thing is remembered, and of how many things.
-_MOMENTS: Final = 120
-_REMEMBERED: Final = 1000
+_MOMENTS: Final = 100
+_REMEMBERED: Final = 300
 
 
 @dataclass(slots=True)
@@ -118,10 +119,10 @@ class Pages:
                 self._enter(SHEETS.index(STATIONS), f"on {name}", _on(name))
             case StationLine():
                 mac = line.station.mac
-                own = {link_local_of(mac), *self._addresses().get(mac, ())}
+                known = self._addresses_of(mac)
                 who = line.station.name or mac
-                self._enter(SHEETS.index(FLOWS), f"of {who}", _of(own))
-                if len(own) == 1:
+                self._enter(SHEETS.index(FLOWS), f"of {who}", _of({link_local_of(mac), *known}))
+                if not known:
                     return f"no IP address of {mac} is in this machine's neighbour tables"
             case _:
                 return f"there is nothing behind {self.page.sheet.title}: d shows details"
@@ -138,6 +139,12 @@ class Pages:
         else:
             return False
         return True
+
+    def _addresses_of(self, mac: str) -> set[str]:
+        """None if the tables change faster than they can be read."""
+        with suppress(OSError):
+            return self._addresses().get(mac, set())
+        return set()
 
     def _enter(self, tab: int, of: str, keep: Callable[[Iterable[Any]], list[Any]]) -> None:
         page = self.pages[tab]

@@ -24,6 +24,7 @@ __all__ = [
     "DirectAccess",
     "Label",
     "buffer_map",
+    "hook_meta",
     "upper_bound",
 ]
 
@@ -114,7 +115,7 @@ def buffer_map() -> dict[str, MapSpec]:
     return {BUFFER: MapSpec(BUFFER, MapType.PERCPU_ARRAY, key_size=4, value_size=BUFFER_BYTES, max_entries=1)}
 
 
-def _hook_meta(asm: Asm, name: str, context: Context, direction: int | None) -> None:
+def hook_meta(asm: Asm, name: str, context: Context, direction: int | None) -> None:
     """R0 = `ifindex`, or `direction`: the given one (0 in, 1 out), or where it is None what the skb says."""
     if name == "ifindex":
         asm.field(R0, R6, Skb.ifindex if context is Skb else Xdp.ingress_ifindex)
@@ -133,9 +134,10 @@ class DirectAccess:
     """Packet memory between R8 and R7.
 
     `context` is the layout of what R6 points at; `direction` 0 in, 1 out. A skb goes `elsewhere` if its bytes
-    must be looked for elsewhere; None for XDP, where all bytes are here. It goes there when bytes are missed,
-    to begin again; or at once if it may not `restart`, because marks have counted it already. `lost` is where
-    no frame ever goes: the verifier wants a check that the graph has made already.
+    must be looked for elsewhere. It goes there when bytes are missed, to begin again; or at once if it may
+    not `restart`, because marks have counted it already. An XDP frame goes there at once if it has several
+    buffers; None if there are none such. `lost` is where no frame ever goes: the verifier wants a check that
+    the graph has made already.
     """
 
     keeps_index = True
@@ -156,10 +158,17 @@ class DirectAccess:
         self.stubs: dict[Label, Label] = {}
 
     def begin(self) -> None:
-        asm = self.asm
+        asm, xdp = self.asm, self.context is Xdp
+        if xdp and self.elsewhere is not None:
+            asm.call(Helper.xdp_get_buff_len, R6)
         asm.field(R7, R6, self.context.data_end)
         asm.field(R8, R6, self.context.data)
         if self.elsewhere is None:
+            return
+        if xdp:
+            asm.mov(R1, R7)
+            asm.alu("-=", R1, R8)
+            asm.jump_if(R0, "!=", R1, self.elsewhere)
             return
         asm.field(R1, R6, Skb.vlan_present)
         asm.jump_if(R1, "!=", 0, self.elsewhere)
@@ -167,7 +176,7 @@ class DirectAccess:
             self._tell_short_from_elsewhere(self.elsewhere)
 
     def short(self, no: Label) -> Label:
-        if self.elsewhere is None or not self.restart:
+        if self.elsewhere is None or self.context is Xdp or not self.restart:
             return no
         return self.stubs.setdefault(no, self.asm.new_label())
 
@@ -221,7 +230,7 @@ class DirectAccess:
         self.asm.alu("+=", R8, R0)
 
     def meta(self, name: str) -> None:
-        _hook_meta(self.asm, name, self.context, self.direction)
+        hook_meta(self.asm, name, self.context, self.direction)
 
     def finish(self) -> None:
         for no, stub in self.stubs.items():
@@ -252,6 +261,7 @@ class BufferedAccess:
     """
 
     keeps_index = False
+    start_slot: Final = _START
     longest: Mapping[Space, int] = dict.fromkeys(Space, 1 << 24)
 
     def __init__(self, asm: Asm, direction: int | None, *, unreadable: Label) -> None:
@@ -266,26 +276,30 @@ class BufferedAccess:
         asm.call(Helper.map_lookup_elem)
         asm.jump_if(R0, "==", 0, self.unreadable)
         asm.mov(R8, R0)
+        self.copy_frame()
+
+    def copy_frame(self) -> None:
+        """R7 = how many bytes the frame has; the first of them into the buffer at R8."""
+        asm = self.asm
         asm.field(R7, R6, Skb.len)
         untagged, copied = asm.new_label(), asm.new_label()
         asm.store(R10, _START, 0, 8)
         asm.field(R1, R6, Skb.vlan_present)
         asm.jump_if(R1, "==", 0, untagged)
         self._restore_tag()
-        self._copy(_TAG_OFFSET + _TAG_BYTES, copied)
+        self.copy(_TAG_OFFSET + _TAG_BYTES, copied)
         asm.jump(copied)
         asm.label(untagged)
-        self._copy(0, copied)
+        self.copy(0, copied)
         asm.label(copied)
 
     def _restore_tag(self) -> None:
         """Put the tag back where it was on the wire, as libpcap does with what its packet socket says."""
         asm = self.asm
-        asm.mov(R1, R6)
         asm.mov(R2, 0)
         asm.mov(R3, R8)
         asm.mov(R4, _TAG_OFFSET)
-        asm.call(Helper.skb_load_bytes)
+        self.load_bytes()
         asm.jump_if(R0, "!=", 0, self.unreadable)
         asm.field(R1, R6, Skb.vlan_proto)  # in network order already
         asm.store(R8, _TAG_OFFSET, R1, 2)
@@ -295,7 +309,7 @@ class BufferedAccess:
         asm.store(R10, _START, -_TAG_BYTES, 8)
         asm.alu("+=", R7, _TAG_BYTES)
 
-    def _copy(self, skip: int, empty: Label) -> None:
+    def copy(self, skip: int, empty: Label) -> None:
         """Fill the buffer from byte `skip` on; go to `empty` if the frame has no byte there."""
         asm, whole = self.asm, self.asm.new_label()
         asm.mov(R4, R7)
@@ -304,13 +318,17 @@ class BufferedAccess:
         asm.label(whole)
         asm.alu("-=", R4, skip)
         asm.jump_if(R4, "s<", 1, empty)
-        asm.mov(R1, R6)
         asm.load(R2, R10, _START, 8)
         asm.alu("+=", R2, skip)
         asm.mov(R3, R8)
         asm.alu("+=", R3, skip)
-        asm.call(Helper.skb_load_bytes)
+        self.load_bytes()
         asm.jump_if(R0, "!=", 0, self.unreadable)
+
+    def load_bytes(self) -> None:
+        """R0 = 0 and R4 bytes from byte R2 of the frame on at R3; another R0 if that is impossible."""
+        self.asm.mov(R1, R6)
+        self.asm.call(Helper.skb_load_bytes)
 
     def short(self, no: Label) -> Label:
         return no
@@ -348,14 +366,13 @@ class BufferedAccess:
 
     def _load_by_helper(self, load: Load) -> None:
         asm = self.asm
-        asm.mov(R1, R6)
         asm.load(R2, R10, _START, 8)
         asm.alu("+=", R2, R0)
         asm.alu("+=", R2, load.offset)
         asm.mov(R3, R10)
         asm.alu("+=", R3, _LOADED)
         asm.mov(R4, load.size)
-        asm.call(Helper.skb_load_bytes)
+        self.load_bytes()
         asm.jump_if(R0, "!=", 0, self.unreadable)
         asm.load(R0, R10, _LOADED, load.size)
 
@@ -372,11 +389,11 @@ class BufferedAccess:
         asm.jump_if(R7, "s>=", 0, some)
         asm.mov(R7, 0)
         asm.label(some)
-        self._copy(0, copied)
+        self.copy(0, copied)
         asm.label(copied)
 
     def meta(self, name: str) -> None:
-        _hook_meta(self.asm, name, Skb, self.direction)
+        hook_meta(self.asm, name, Skb, self.direction)
 
     def finish(self) -> None:
         pass

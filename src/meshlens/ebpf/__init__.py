@@ -1,7 +1,8 @@
 """The eBPF kit: programs, maps and links of the kernel, in Python, with nothing but bpf(2).
 
 A *spec* (MapSpec, ProgramSpec) is data that can be built, printed, compared and tested without a kernel;
-loading it gives an *object* (Map, Program, Link) that owns a descriptor.
+loading it gives an *object* (Map, Program, Link) that owns a descriptor. Probes on kernel functions are
+in `meshlens.ebpf.tracing`.
 """
 
 from meshlens.ebpf.assembler import AssemblyError, Code

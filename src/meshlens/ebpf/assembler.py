@@ -127,6 +127,16 @@ class Assembler:
             raise AssemblyError(f"{value:#x} does not fit 64 bits")
         self._wide(dst, 0, _imm32(value & 0xFFFFFFFF), _imm32(value >> 32 & 0xFFFFFFFF))
 
+    def to_le(self, dst: Reg, bits: int) -> None:
+        """Dst = its low 16, 32 or 64 bits between host and little-endian order, zero-extended.
+
+        Nothing at all where the host is little-endian: what was loaded is as wanted.
+        """
+        if bits not in (16, 32, 64):
+            raise AssemblyError(f"to_le swaps 16, 32 or 64 bits, not {bits}")
+        if self.byteorder == "big":
+            self._insns.append((op.ALU | op.ALU_END | op.TO_LITTLE, dst, 0, 0, bits))
+
     # Memory. Sizes are 1, 2, 4 or 8 bytes; values stand in host byte order.
 
     def load(self, dst: Reg, base: Reg, offset: int, size: int) -> None:

@@ -12,7 +12,7 @@ from typing import Literal
 
 from meshlens.ebpf import clsact
 from meshlens.ebpf.clsact import Side
-from meshlens.ebpf.constants import BPF_F_BEFORE, AttachType, Command
+from meshlens.ebpf.constants import BPF_F_AFTER, BPF_F_BEFORE, AttachType, Command
 from meshlens.ebpf.features import has_tcx
 from meshlens.ebpf.link import BpfLink, ClsactLink, Link, SocketLink
 from meshlens.ebpf.netlink import RtNetlink
@@ -31,9 +31,10 @@ __all__ = [
     "attach_xdp",
 ]
 
-XdpMode = Literal["auto", "native", "generic"]
+XdpMode = Literal["auto", "native", "generic", "offload"]
 
-_XDP_FLAGS = {"generic": 1 << 1, "native": 1 << 2}  # XDP_FLAGS_SKB_MODE, XDP_FLAGS_DRV_MODE
+# XDP_FLAGS_SKB_MODE, XDP_FLAGS_DRV_MODE, XDP_FLAGS_HW_MODE
+_XDP_FLAGS = {"generic": 1 << 1, "native": 1 << 2, "offload": 1 << 3}
 _XDP_NEXT_MODE = (errno.EOPNOTSUPP, errno.EINVAL, errno.E2BIG, errno.ERANGE)
 _TCX: dict[Side, AttachType] = {"ingress": AttachType.TCX_INGRESS, "egress": AttachType.TCX_EGRESS}
 _SO_ATTACH_BPF = 50
@@ -43,7 +44,8 @@ _ETH_P_ALL = 3
 def attach_xdp(program: Program, ifindex: int, mode: XdpMode = "auto") -> BpfLink:
     """Runs an XDP program on what an interface receives: in its driver (native), or after it (generic).
 
-    `auto` takes native where the driver has it. Raises MeshlensError if another XDP program is there already,
+    `auto` takes native where the driver has it; `offload` has the device run a program that was loaded for it
+    (see `ProgramSpec.load`). Raises MeshlensError if another XDP program is there already,
     NotSupported, PermissionDenied or BpfError.
     """
     modes = ("native", "generic") if mode == "auto" else (mode,)
@@ -58,15 +60,16 @@ def attach_xdp(program: Program, ifindex: int, mode: XdpMode = "auto") -> BpfLin
     raise AssertionError("unreachable")
 
 
-def attach_tcx(program: Program, ifindex: int, side: Side) -> BpfLink:
-    """Runs a SCHED_CLS program first on what an interface receives (ingress) or sends (egress). Linux 6.6.
+def attach_tcx(program: Program, ifindex: int, side: Side, *, last: bool = False) -> BpfLink:
+    """Runs a SCHED_CLS program on what an interface receives (ingress) or sends (egress). Linux 6.6.
 
-    Raises NotSupported, PermissionDenied or BpfError.
+    It is the first of all programs there, unless it is to be the `last`. Raises NotSupported,
+    PermissionDenied or BpfError.
     """
     if not has_tcx():
         raise NotSupported(f"cannot attach to {_name(ifindex)} (tcx {side}): needs Linux 6.6; use clsact")
     try:
-        fd = _link_create(program, ifindex, _TCX[side], BPF_F_BEFORE)
+        fd = _link_create(program, ifindex, _TCX[side], BPF_F_AFTER if last else BPF_F_BEFORE)
     except OSError as error:
         raise _refusal(error, program, ifindex, f"tcx {side}") from error
     return BpfLink(fd, f"tcx {side}")
@@ -131,10 +134,11 @@ def attach_btf_tracepoint(program: Program) -> BpfLink:
 
     Raises NotSupported, PermissionDenied or BpfError.
     """
-    return _open_tracepoint(program, program.spec.attach_to if program.spec else None, bytearray())
+    name = str(program.spec.attach_to) if program.spec else program.info().name
+    return _open_tracepoint(program, name, bytearray())
 
 
-def _open_tracepoint(program: Program, name: str | None, encoded: bytearray) -> BpfLink:
+def _open_tracepoint(program: Program, name: str, encoded: bytearray) -> BpfLink:
     attributes = bytearray(struct.pack("=QII", pointer(encoded), program.fileno(), 0))
     try:
         fd = bpf(Command.RAW_TRACEPOINT_OPEN, attributes)

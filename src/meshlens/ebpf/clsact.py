@@ -36,6 +36,7 @@ __all__ = [
     "filters",
     "process_owner",
     "remove",
+    "replace",
     "sweep",
 ]
 
@@ -126,6 +127,13 @@ def add(netlink: RtNetlink, ifindex: int, side: Side, program_fd: int, owner: st
 def rename(netlink: RtNetlink, old: Filter, program_fd: int, owner: str) -> Filter:
     """Gives a filter to another owner, without a gap. Raises OSError."""
     new = old._replace(name=old.name.removesuffix(old.owner or "") + owner)
+    _put(netlink, new, program_fd, NLM_F_CREATE | NLM_F_REPLACE)
+    return new
+
+
+def replace(netlink: RtNetlink, old: Filter, program_fd: int, owner: str) -> Filter:
+    """Puts a program in the place of anybody's filter, without a gap. Raises OSError."""
+    new = old._replace(name=_OURS + (_OUR_QDISC if old.in_our_qdisc else "") + owner)
     _put(netlink, new, program_fd, NLM_F_CREATE | NLM_F_REPLACE)
     return new
 

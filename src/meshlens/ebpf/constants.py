@@ -12,6 +12,7 @@ __all__ = [
     "BPF_F_NO_PREALLOC",
     "BPF_F_RDONLY_PROG",
     "BPF_F_WRONLY_PROG",
+    "BPF_F_XDP_HAS_FRAGS",
     "EXIST",
     "NOEXIST",
     "OBJ_NAME_BYTES",
@@ -28,6 +29,9 @@ BPF_F_NO_COMMON_LRU = 1 << 1
 BPF_F_RDONLY_PROG = 1 << 7
 BPF_F_WRONLY_PROG = 1 << 8
 BPF_F_MMAPABLE = 1 << 10
+
+# Flags of BPF_PROG_LOAD.
+BPF_F_XDP_HAS_FRAGS = 1 << 5
 
 # Flags of BPF_MAP_UPDATE_ELEM.
 ANY = 0

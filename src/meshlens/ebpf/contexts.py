@@ -7,10 +7,12 @@
 import sys
 from typing import NamedTuple
 
-__all__ = ["PACKET_OUTGOING", "Field", "Skb", "Xdp", "pack_context", "unpack_context"]
+__all__ = ["PACKET_LOOPBACK", "PACKET_OUTGOING", "Field", "Skb", "Xdp", "pack_context", "unpack_context"]
 
 #: Skb.pkt_type of a frame that this host sends, as packet sockets see it (include/uapi/linux/if_packet.h).
 PACKET_OUTGOING = 4
+#: And of a copy of what this host sends to a group, which it gets back itself.
+PACKET_LOOPBACK = 5
 
 
 class Field(NamedTuple):

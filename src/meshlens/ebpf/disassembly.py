@@ -95,7 +95,7 @@ def _alu(insn: Insn) -> str:
 
 def _jump(insn: Insn, slot: int) -> str:
     if insn.opcode == op.CALL:
-        return _call(insn)
+        return _call(insn, slot)
     if insn.opcode == op.EXIT:
         return "exit"
     if insn.opcode == op.JA:
@@ -108,7 +108,9 @@ def _jump(insn: Insn, slot: int) -> str:
     return f"if {prefix}{insn.dst} {comparison} {right} goto {slot + 1 + insn.offset}"
 
 
-def _call(insn: Insn) -> str:
+def _call(insn: Insn, slot: int) -> str:
+    if insn.src == op.PSEUDO_CALL:
+        return f"call {slot + 1 + insn.imm}"
     if insn.src:
         return _unknown(insn)
     try:

@@ -3,19 +3,14 @@
 `has_tcx()` answers once and remembers; `features()` tries everything, for a person to read.
 """
 
-# pathlib takes 6 ms to import:
-# ruff: noqa: PTH110
-
 import errno
-import os
 import struct
 from collections.abc import Callable
 from functools import cache
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from meshlens.ebpf.batch import read_batches
 from meshlens.ebpf.bpffs import BPFFS, is_bpffs
-from meshlens.ebpf.btf import VMLINUX
 from meshlens.ebpf.constants import BPF_F_MMAPABLE, AttachType, Command, MapType, ProgramType
 from meshlens.ebpf.cpus import possible_cpus
 from meshlens.ebpf.helpers import Helper
@@ -27,6 +22,9 @@ from meshlens.ebpf.syscall import bpf, translate
 from meshlens.ebpf.testrun import LIVE_FRAMES, run_program
 from meshlens.ebpf.verifier import VerifierError
 from meshlens.errors import MeshlensError, NotSupported
+
+if TYPE_CHECKING:  # tracing is imported when it is tried
+    from meshlens.ebpf.target import Hook
 
 __all__ = ["Feature", "features", "has_coarse_clock", "has_tcx"]
 
@@ -109,8 +107,21 @@ def _batches(kind: MapType, value_bytes: int) -> Callable[[], None]:
 
 
 def _btf() -> None:
-    if not os.path.exists(VMLINUX):
-        raise NotSupported(f"no {VMLINUX}: the kernel was built without CONFIG_DEBUG_INFO_BTF")
+    from meshlens.ebpf.kernel_btf import kernel_btf
+
+    kernel_btf()
+
+
+def _trace(hook: "Hook") -> Callable[[], None]:
+    def probe() -> None:
+        from meshlens.ebpf.tracing import KernelTypes, Trace, attach_trace
+
+        a = Trace(hook, KernelTypes().function("bpf_fentry_test1"))  # there to be traced: nothing calls it
+        a.ret(0)
+        with a.program("probe").load() as program:
+            attach_trace(program).close()
+
+    return probe
 
 
 def _test_run(flags: int) -> Callable[[], None]:
@@ -151,6 +162,8 @@ _PROBES: dict[str, Callable[[], None]] = {
     "batch reads of a hash": _batches(MapType.HASH, 8),
     "batch reads of a per-CPU array": _batches(MapType.PERCPU_ARRAY, 8 * possible_cpus()),
     "attach: TCX": _tcx,
+    "attach: fentry and fexit": _trace("fexit"),
+    "attach: kprobe": _trace("kprobe"),
     "kernel type information (BTF)": _btf,
     "test run": _test_run(0),
     "test run with live frames": _test_run(LIVE_FRAMES),

@@ -21,6 +21,10 @@ class Handle:
             raise ValueError(f"{type(self).__name__} is closed")
         return self._fd
 
+    def dup(self) -> "Handle":
+        """A second descriptor of the same object."""
+        return Handle(os.dup(self.fileno()))
+
     def close(self) -> None:
         """Gives the descriptor back; the kernel drops the object unless something else holds it."""
         fd, self._fd = self._fd, -1

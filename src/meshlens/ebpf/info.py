@@ -14,6 +14,7 @@ __all__ = [
     "link_info",
     "map_info",
     "object_info",
+    "program_btf_info",
     "program_info",
 ]
 
@@ -21,6 +22,8 @@ _LINK_BYTES = 64
 _MAP = struct.Struct("=6I16s")
 # struct bpf_prog_info up to attach_btf_id; older kernels fill less, the rest stays 0.
 _PROGRAM = struct.Struct("=II8sIIQQQIIQ16sIIQQIIQQIIQIIQQIIIIQQQQIII4x")
+
+_FUNC_INFO_AT = 136  # behind btf_id and func_info_rec_size
 
 
 class MapInfo(NamedTuple):
@@ -114,6 +117,22 @@ def program_info(fd: int) -> ProgramInfo:
         loaded_ns=loaded_ns,
         created_by_uid=uid,
     )
+
+
+def program_btf_info(fd: int) -> tuple[int, int]:
+    """The id of the BTF that a program was loaded with, and the number of its main function's type there.
+
+    Both are 0 for a program without.
+    """
+    functions, buffer = (
+        bytearray(8),
+        bytearray(_PROGRAM.size),
+    )  # struct bpf_func_info: where it begins, its type
+    struct.pack_into("=I", buffer, _FUNC_INFO_AT - 4, len(functions))
+    struct.pack_into("=QI", buffer, _FUNC_INFO_AT, pointer(functions), 1)
+    object_info(fd, buffer)
+    (btf_id,) = struct.unpack_from("=I", buffer, _FUNC_INFO_AT - 8)
+    return btf_id, struct.unpack("=II", functions)[1]
 
 
 def memlock_bytes(fd: int) -> int:

@@ -73,6 +73,9 @@ LD_IMM64 = LD | MODE_IMM | 0x18
 # What the source register field of a 64-bit immediate says about it (BPF_PSEUDO_*).
 PSEUDO_MAP_FD, PSEUDO_MAP_VALUE = 1, 2
 
+# The source register field of a call that is to a function of the program, not to a helper (BPF_PSEUDO_CALL).
+PSEUDO_CALL = 1
+
 JUMP_REACH = 0x7FFF
 """How far a jump's signed 16-bit offset reaches, in slots (one less forwards than backwards)."""
 

@@ -21,7 +21,12 @@ _TRIES = 5  # the verifier gives way to signals with EAGAIN
 
 
 class Load(NamedTuple):
-    """What BPF_PROG_LOAD takes; `insns` have their map descriptors in place."""
+    """What BPF_PROG_LOAD takes; `insns` have their map descriptors in place.
+
+    `ifindex` is the device that is to run it itself (offload). `attach_owner` is the descriptor of the
+    program or module that `attach_btf_id` is of, 0 for the kernel; `btf` that of the program's own BTF, in
+    which its function is `function_type`.
+    """
 
     name: str
     type: int
@@ -29,7 +34,11 @@ class Load(NamedTuple):
     license: str
     flags: int
     expected_attach_type: int
-    attach_btf_id: int
+    ifindex: int = 0
+    attach_btf_id: int = 0
+    attach_owner: int = 0
+    btf: int = 0
+    function_type: int = 0
 
     def load(self, code: Code) -> int:
         """The program's descriptor. `code` explains refusals."""
@@ -61,11 +70,14 @@ class Load(NamedTuple):
     def _call(self, log: bytearray | None) -> int:
         licence = bytearray(self.license.encode() + b"\0")
         log_fields = (1, len(log), pointer(log)) if log else (0, 0, 0)
-        # kern_version, prog_ifindex, prog_btf_fd, func_info*, line_info* and attach_prog_fd stay 0.
+        functions = bytearray(struct.pack("=II", 0, self.function_type) if self.btf else b"")
+        # kern_version and line_info* stay 0.
         attributes = bytearray(struct.pack(
-            "=IIQQIIQII16sI I 36x I 4x",
+            "=IIQQIIQII16sI I IIQI 16x II",
             self.type, len(self.insns) // 8, pointer(self.insns), pointer(licence), *log_fields,
-            0, self.flags, kernel_name(self.name), 0, self.expected_attach_type, self.attach_btf_id,
+            0, self.flags, kernel_name(self.name), self.ifindex, self.expected_attach_type,
+            self.btf, len(functions), pointer(functions), bool(functions),
+            self.attach_btf_id, self.attach_owner,
         ))  # fmt: skip
         for _ in range(_TRIES):
             try:

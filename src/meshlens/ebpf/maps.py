@@ -9,7 +9,7 @@ from typing import NamedTuple, Self
 
 from meshlens.ebpf.batch import read_batches
 from meshlens.ebpf.bpffs import pinned
-from meshlens.ebpf.constants import ANY, BPF_F_MMAPABLE, Command, MapType
+from meshlens.ebpf.constants import ANY, BPF_F_MMAPABLE, BPF_F_RDONLY_PROG, Command, MapType
 from meshlens.ebpf.cpus import possible_cpus
 from meshlens.ebpf.handle import Handle
 from meshlens.ebpf.info import MapInfo, map_info
@@ -26,7 +26,11 @@ _PER_CPU = frozenset({MapType.PERCPU_ARRAY, MapType.PERCPU_HASH, MapType.LRU_PER
 
 
 class MapSpec(NamedTuple):
-    """What a map is to be. Sizes in bytes, also `max_entries` of a ring buffer; `flags` are BPF_F_*."""
+    """What a map is to be. Sizes in bytes, also `max_entries` of a ring buffer; `flags` are BPF_F_*.
+
+    `contents`: the value of an array of one entry in the beginning. With BPF_F_RDONLY_PROG it stays so, and
+    the verifier reads it.
+    """
 
     name: str
     type: MapType
@@ -34,6 +38,7 @@ class MapSpec(NamedTuple):
     value_size: int
     max_entries: int
     flags: int = 0
+    contents: bytes = b""
 
     @property
     def per_cpu(self) -> bool:
@@ -50,7 +55,12 @@ class MapSpec(NamedTuple):
             fd = with_memlock(lambda: bpf(Command.MAP_CREATE, attributes))
         except OSError as error:
             raise translate(error, f"create map {self.describe()}") from error
-        return Map(fd, self)
+        created = Map(fd, self)
+        if self.contents:
+            created.update(0, self.contents)
+            if self.flags & BPF_F_RDONLY_PROG:
+                created.freeze()
+        return created
 
     def describe(self) -> str:
         """The map in a few words, for errors."""

@@ -4,11 +4,10 @@ import contextlib
 import struct
 import sys
 from collections.abc import Mapping
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 from meshlens.ebpf.assembler import Assembler, Code
 from meshlens.ebpf.bpffs import pinned
-from meshlens.ebpf.btf import FUNC, TYPEDEF, kernel_type_id
 from meshlens.ebpf.constants import AttachType, ProgramType
 from meshlens.ebpf.disassembly import disassemble
 from meshlens.ebpf.handle import Handle
@@ -19,18 +18,19 @@ from meshlens.ebpf.maps import Map, MapSpec
 from meshlens.ebpf.testrun import LIVE_FRAMES, TestRun, run_program
 from meshlens.errors import UsageError
 
-__all__ = ["Program", "ProgramSpec"]
+if TYPE_CHECKING:  # only tracing programs need it
+    from meshlens.ebpf.target import Target
 
-# What a tracing program names in BTF: the tracepoint's prototype, or the function itself.
-_BTF_NAMES = {AttachType.TRACE_RAW_TP: ("btf_trace_", TYPEDEF), AttachType.TRACE_FENTRY: ("", FUNC)}
+__all__ = ["Program", "ProgramSpec"]
 
 
 class ProgramSpec:
     """What a program is to be: instructions, the maps they name, what it may be attached to.
 
     Two specifications are equal when they would give the kernel the same program. `maps` are the maps the
-    instructions refer to by name; load() creates those it is not given. `attach_to` is the kernel's name of
-    the tracepoint a tracing program is for; `flags` are BPF_F_* of the load.
+    instructions refer to by name; load() creates those it is not given. `attach_to` is what a tracing program
+    is for: the kernel's name of a tracepoint, or a Target; `flags` are BPF_F_* of the load. With `traceable`,
+    others can attach fentry and fexit to an XDP or SCHED_CLS program.
     """
 
     def __init__(
@@ -42,8 +42,9 @@ class ProgramSpec:
         maps: Mapping[str, MapSpec] | None = None,
         license: str = "Dual MIT/GPL",
         expected_attach_type: AttachType | None = None,
-        attach_to: str | None = None,
+        attach_to: "str | Target | None" = None,
         flags: int = 0,
+        traceable: bool = False,
     ) -> None:
         self.name = name
         self.type = type
@@ -53,6 +54,7 @@ class ProgramSpec:
         self.expected_attach_type = AttachType(0) if expected_attach_type is None else expected_attach_type
         self.attach_to = attach_to
         self.flags = flags
+        self.traceable = traceable
         for slot, referred in self.code.map_refs:
             if referred not in self.maps:
                 raise UsageError(f"program {name!r}, instruction {slot}: no map {referred!r} among its maps")
@@ -70,10 +72,11 @@ class ProgramSpec:
         """The program as text, with the names of blocks and maps."""
         return disassemble(self.code)
 
-    def load(self, maps: Mapping[str, Map] | None = None) -> "Program":
+    def load(self, maps: Mapping[str, Map] | None = None, *, offload_to: int = 0) -> "Program":
         """Gives it to the kernel; creates the maps that are not given, and drops them again if it is refused.
 
-        Raises VerifierError, PermissionDenied, NotSupported or BpfError.
+        `offload_to` is the index of an interface whose device shall run the program itself. Raises
+        VerifierError, PermissionDenied, NotSupported or BpfError.
         """
         if self.code.byteorder != sys.byteorder:
             raise UsageError(f"program {self.name!r} is for a {self.code.byteorder}-endian kernel")
@@ -81,30 +84,38 @@ class ProgramSpec:
             used = dict(maps or {})
             for name in [name for name in self.maps if name not in used]:
                 used[name] = created.enter_context(self.maps[name].create())
-            program = Program(self._load(used), used, self)
+            program = Program(self._load(used, offload_to), used, self)
             created.pop_all()
         return program
 
-    def _load(self, maps: Mapping[str, Map]) -> int:
+    def _load(self, maps: Mapping[str, Map], ifindex: int) -> int:
         insns = bytearray(self.encode())
         for slot, name in self.code.map_refs:
             struct.pack_into("=i", insns, slot * 8 + 4, maps[name].fileno())
         request = Load(
-            self.name,
-            self.type,
-            insns,
-            self.license,
-            self.flags,
-            self.expected_attach_type,
-            self._attach_btf_id(),
+            self.name, self.type, insns, self.license, self.flags, self.expected_attach_type, ifindex
         )
-        return request.load(self.code)
+        with contextlib.ExitStack() as closing:
+            if self.attach_to is not None and self.type is ProgramType.TRACING:
+                number, owner = self._attach_btf_id()
+                owner_fd = closing.enter_context(owner).fileno() if owner else 0
+                request = request._replace(attach_btf_id=number, attach_owner=owner_fd)
+            if self.traceable:
+                from meshlens.ebpf.function_btf import FUNCTION_TYPE, load_function_btf
 
-    def _attach_btf_id(self) -> int:
-        if self.attach_to is None:
-            return 0
-        prefix, kind = _BTF_NAMES[self.expected_attach_type]
-        return kernel_type_id(prefix + self.attach_to, kind)
+                btf = closing.enter_context(load_function_btf(self.name, self.type))
+                request = request._replace(btf=btf.fileno(), function_type=FUNCTION_TYPE)
+            return request.load(self.code)
+
+    def _attach_btf_id(self) -> tuple[int, Handle | None]:
+        """The function or tracepoint, and the module or program that it is of."""
+        if isinstance(self.attach_to, str):
+            from meshlens.ebpf.btf import Kind
+            from meshlens.ebpf.kernel_btf import kernel_type_id
+
+            return kernel_type_id(f"btf_trace_{self.attach_to}", Kind.TYPEDEF), None
+        assert self.attach_to is not None
+        return self.attach_to.resolve()
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, ProgramSpec):

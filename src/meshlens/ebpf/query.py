@@ -15,7 +15,15 @@ from meshlens.ebpf.netlink import RtNetlink, attributes
 from meshlens.ebpf.syscall import bpf, pointer, translate
 from meshlens.errors import MeshlensError
 
-__all__ = ["Attachment", "attached", "iter_links", "iter_maps", "iter_programs", "program_by_id"]
+__all__ = [
+    "Attachment",
+    "attached",
+    "iter_links",
+    "iter_maps",
+    "iter_programs",
+    "open_program",
+    "program_by_id",
+]
 
 _RTM_GETLINK, _IFINFOMSG, _IFLA_XDP = 18, struct.Struct("=BxHiII"), 43
 _XDP_ATTACHED, _XDP_PROG_IDS = 2, {"native": 5, "generic": 6, "offloaded": 7}
@@ -71,6 +79,14 @@ def program_by_id(identifier: int) -> ProgramInfo | None:
     """A program, None if it is gone. Needs CAP_SYS_ADMIN; raises PermissionDenied."""
     handle = _open(Command.PROG_GET_FD_BY_ID, identifier)
     return None if handle is None else program_info(handle.fileno())
+
+
+def open_program(identifier: int) -> Handle:
+    """A program by its number. Needs CAP_SYS_ADMIN; raises MeshlensError if it is gone, PermissionDenied."""
+    handle = _open(Command.PROG_GET_FD_BY_ID, identifier)
+    if handle is None:
+        raise MeshlensError(f"there is no program {identifier}")
+    return handle
 
 
 def _objects(next_id: Command, fd_by_id: Command) -> Iterator[Handle]:

@@ -5,14 +5,13 @@ See `probes.capture_ring` for the ring, and `probes.capture_block` for the block
 
 from typing import Final
 
-from meshlens.decision.access import BufferedAccess, DirectAccess, buffer_map
+from meshlens.decision.access import BufferedAccess, buffer_map
 from meshlens.decision.codegen import GraphLabels, emit_graph
 from meshlens.ebpf import (
     R0,
     R1,
     R2,
     R3,
-    R6,
     R7,
     R8,
     R9,
@@ -20,9 +19,7 @@ from meshlens.ebpf import (
     Helper,
     MapSpec,
     ProgramSpec,
-    ProgramType,
 )
-from meshlens.ebpf.contexts import Skb, Xdp
 from meshlens.errors import UsageError
 from meshlens.filters.compiler import CompiledList
 from meshlens.probes.capture_block import (
@@ -32,73 +29,71 @@ from meshlens.probes.capture_block import (
     KEY,
     START,
     TIME,
+    VERDICT_BYTES,
     WIRE_BYTES,
     BlockWriter,
-    CapturePoint,
 )
+from meshlens.probes.capture_frame import Frame
 from meshlens.probes.capture_ring import CHUNK_BYTES, RingLayout
-from meshlens.probes.wire import emit_skb_length
 
 __all__ = ["capture_program"]
-
-_VERDICTS: Final = {ProgramType.SCHED_CLS: -1, ProgramType.XDP: 2}  # TC_ACT_UNSPEC, XDP_PASS
 
 #: How often a CPU tries to move `head` while others do so too, before the frame counts as dropped.
 _TRIES: Final = 16
 
-_LOST, _UNREADABLE = "inconsistent", "unreadable"
+_ELSEWHERE, _LOST, _UNREADABLE = "elsewhere", "inconsistent", "unreadable"
 
 
 def capture_program(
     layout: RingLayout,
     compiled: CompiledList | None,
-    point: CapturePoint,
+    frame: Frame,
     interface: int,
     limit: int | None = None,
 ) -> ProgramSpec:
-    """The program that captures at `point` what `compiled`, a list of one filter, matches; None: everything.
+    """The program that captures what `compiled`, a list of one filter, matches of frames; None: everything.
 
     `interface` is the number of the interface in the file; `limit` how many frames all programs together
     capture at most. Raises UsageError for a filter that is too entangled to be decided in one pass.
     """
-    program = _CaptureProgram(layout, point, interface, limit)
+    program = _CaptureProgram(layout, frame, interface, limit)
     program.start()
     if compiled is None or program.decide(compiled):
         program.capture()
     program.end()
-    maps = layout.maps() | program.maps
-    return ProgramSpec("meshlens_capture", program.type, program.asm, maps=maps)
+    return frame.program(layout.maps() | program.maps)
 
 
 class _CaptureProgram(BlockWriter):
     """The pieces of a capturing program, in the order in which they are emitted."""
 
-    def __init__(self, layout: RingLayout, point: CapturePoint, interface: int, limit: int | None) -> None:
-        super().__init__(layout, point, interface)
+    def __init__(self, layout: RingLayout, frame: Frame, interface: int, limit: int | None) -> None:
+        super().__init__(layout, frame, interface)
         self.limit = limit
-        self.type = ProgramType.SCHED_CLS if self.skb else ProgramType.XDP
         self.maps: dict[str, MapSpec] = {}
 
     def start(self) -> None:
         self.asm.block("start")
-        self.asm.mov(R6, R1)
+        self.frame.start("out")
 
     def decide(self, compiled: CompiledList) -> bool:
         """Go to `capture` with the frames that match, if any can; count the others."""
         if any(graph.marks for graph in compiled.graphs) or len(compiled.graphs) > 1:
             raise UsageError("the filter is too entangled to be decided in one pass: simplify it")
         (graph,) = compiled.graphs
-        asm, way = self.asm, 0 if self.direction == "in" else 1
-        labels = GraphLabels(0, "matched", "filtered")
-        elsewhere = "elsewhere" if self.skb else None
-        direct = DirectAccess(asm, Skb if self.skb else Xdp, way, elsewhere=elsewhere, lost=_LOST)
+        asm, labels = self.asm, GraphLabels(0, "matched", "filtered")
+        first, *others = self.frame.accesses(_ELSEWHERE, _LOST, _UNREADABLE)
         asm.block("decide")
-        emit_graph(asm, graph, direct, labels, _NoMarks())
-        if elsewhere and asm.is_target(elsewhere):
+        emit_graph(asm, graph, first, labels, _NoMarks())
+        used = [first]
+        for other in others:
+            if asm.is_target(_ELSEWHERE):
+                asm.block("decide, from a copy")
+                asm.label(_ELSEWHERE)
+                emit_graph(asm, graph, other, labels, _NoMarks())
+                used.append(other)
+        if any(isinstance(access, BufferedAccess) for access in used):
             self.maps = buffer_map()
-            asm.block("decide, from a copy")
-            asm.label(elsewhere)
-            emit_graph(asm, graph, BufferedAccess(asm, way, unreadable=_UNREADABLE), labels, _NoMarks())
         if asm.is_target("matched"):
             asm.label("matched")
             self.keep_slots([slot for slot, matching in enumerate(graph.matches) if matching])
@@ -150,23 +145,18 @@ class _CaptureProgram(BlockWriter):
     def measure(self) -> None:
         """R7 = bytes to copy, at least 1; on the stack the bytes on the wire and those of the block."""
         asm, whole, some = self.asm, self.asm.new_label(), self.asm.new_label()
-        if self.skb:
-            emit_skb_length(asm, R7, R0)
-        else:
-            asm.field(R7, R6, Xdp.data_end)
-            asm.field(R0, R6, Xdp.data)
-            asm.alu("-=", R7, R0)
-        asm.store(R10, WIRE_BYTES, R7, 8)
+        self.frame.measure()
+        asm.store(R10, WIRE_BYTES, R0, 8)
         asm.jump_if(R7, "<=", self.layout.snapshot_bytes, whole)
         asm.mov(R7, self.layout.snapshot_bytes)
         asm.label(whole)
-        asm.jump_if(R7, "!=", 0, some)
+        asm.jump_if(R7, ">", 0, some)  # "!=" teaches a verifier before Linux 6.8 nothing
         asm.mov(R7, 1)  # never: a frame has a header
         asm.label(some)
         asm.mov(R1, R7)
         asm.alu("+=", R1, 3)
         asm.alu("&=", R1, -4)
-        asm.alu("+=", R1, FIXED_BYTES)
+        asm.alu("+=", R1, FIXED_BYTES + (VERDICT_BYTES if self.frame.has_verdict else 0))
         self.unreported(R2)
         with asm.if_(R2, "!=", 0):
             asm.alu("+=", R1, DROPS_BYTES)
@@ -252,7 +242,7 @@ class _CaptureProgram(BlockWriter):
         """The verdict, and what is out of the way."""
         asm = self.asm
         asm.label("out")
-        asm.mov(R0, _VERDICTS[self.type])
+        asm.mov(R0, self.frame.result)
         asm.exit()
         used = [label for label in (_LOST, _UNREADABLE) if asm.is_target(label)]
         for label in used:

@@ -29,7 +29,7 @@ __all__ = ["CHUNK_BYTES", "CaptureRing", "Counts", "RingLayout"]
 
 CHUNK_BYTES: Final = 1 << 20
 #: What a block takes beside the frame, at most; see capture_program.
-BLOCK_OVERHEAD_BYTES: Final = 80
+BLOCK_OVERHEAD_BYTES: Final = 96
 _LINE_BYTES: Final = 64  # a cache line: what different CPUs write stands apart
 _IDLE: Final = (1 << 64) - 1
 

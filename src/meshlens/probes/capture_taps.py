@@ -7,13 +7,15 @@ from dataclasses import dataclass
 from functools import cache
 
 from meshlens.ebpf import Link, Program, attach_xdp
+from meshlens.ebpf.tracing import attach_trace
 from meshlens.errors import MeshlensError, NotSupported
 from meshlens.filters.compiler import CompiledList, compile_list
 from meshlens.filters.errors import FilterError
 from meshlens.filters.lists import FilterDef, FilterList
 from meshlens.packet.pcapng_blocks import CapturedInterface
 from meshlens.probes.attach import attach_at_tc
-from meshlens.probes.capture_block import DIRECTIONS, CapturePoint
+from meshlens.probes.capture_exit import check_exit_support, exit_frame
+from meshlens.probes.capture_frame import CapturePoint, Frame, frame_at
 from meshlens.probes.capture_program import capture_program
 from meshlens.probes.capture_ring import CaptureRing
 from meshlens.probes.ethtool import driver_of, speed_of
@@ -57,6 +59,8 @@ class CaptureTaps(Follower[list[Link]]):
     doing = "captured on"
 
     def __init__(self, settings: CaptureSettings) -> None:
+        if "exit" in settings.points:
+            check_exit_support()
         super().__init__(settings.interfaces)
         self.settings = settings
         self.blocks: list[CapturedInterface] = []
@@ -74,11 +78,12 @@ class CaptureTaps(Follower[list[Link]]):
         links: list[Link] = []
         with ExitStack() as undo, ExitStack() as closing:  # a link keeps its program, and a program its maps
             for point in settings.points:
-                spec = capture_program(self.ring.layout, compiled, point, number, settings.limit)
+                frame = exit_frame(interface) if point == "exit" else frame_at(point)
+                spec = capture_program(self.ring.layout, compiled, frame, number, settings.limit)
                 program = closing.enter_context(spec.load(self.ring.maps))
                 for name in program.maps.keys() - self.ring.maps.keys():
                     closing.enter_context(program.maps[name])
-                links.append(undo.enter_context(_attached(program, interface.index, point)))
+                links.append(undo.enter_context(_attached(program, interface.index, point, frame)))
             undo.pop_all()
         if number == len(self.blocks):
             self.blocks.append(block)
@@ -123,7 +128,10 @@ def _compiled(expression: str, link_type: int) -> CompiledList | None:
         raise error.at("filter") from None
 
 
-def _attached(program: Program, ifindex: int, point: CapturePoint) -> Link:
-    if point == "entry":
-        return attach_xdp(program, ifindex)
-    return attach_at_tc(program, ifindex, DIRECTIONS[point])[1]
+def _attached(program: Program, ifindex: int, point: CapturePoint, frame: Frame) -> Link:
+    match point:
+        case "entry":
+            return attach_xdp(program, ifindex)
+        case "exit":
+            return attach_trace(program)
+    return attach_at_tc(program, ifindex, frame.direction)[1]

@@ -35,7 +35,7 @@ from meshlens.ebpf.contexts import PACKET_OUTGOING, Skb, Xdp
 from meshlens.filters.compiler import CompiledList
 from meshlens.probes.readout import COUNTERS, MISSED, PAIR_BYTES, cpu_stride
 from meshlens.probes.snapshot import Direction
-from meshlens.probes.wire import emit_skb_length, emit_wire_size
+from meshlens.probes.wire import emit_leave_copies, emit_skb_length, emit_wire_size
 
 __all__ = ["COUNTERS", "MISSED", "PAIR_BYTES", "Hook", "count_program", "cpu_stride"]
 
@@ -110,6 +110,8 @@ class _CountProgram:
         if self.hook == "socket" and direction:
             asm.field(R0, R6, Skb.pkt_type)
             asm.jump_if(R0, "!=" if direction == "out" else "==", PACKET_OUTGOING, "out")
+        if self.hook == "tc" and direction != "out":
+            emit_leave_copies(asm, "out")
         self.marks = any(graph.marks for graph in graphs)
         self.stamps = any(node.once for graph in graphs for node in graph.nodes() if isinstance(node, Mark))
         if self.marks:

@@ -103,10 +103,12 @@ class Fragment:
         """From the value of the map, whose first bytes are the key."""
         *key, _cpu = _KEY.unpack_from(value)
         first, last, end, *numbers, way, direction, kept = _STATE.unpack_from(value, KEY_BYTES)
-        head = []
-        for at in range(HEAD_START, HEAD_START + kept * HEAD_BYTES, HEAD_BYTES):
-            time_ns, size, segment, packets = _HEAD.unpack_from(value, at)
-            head.append(HeadEntry(time_ns, size, segment, packets & ~_WAY_BIT, packets >> 15))
+        head = [
+            HeadEntry(time_ns, size, segment, packets & ~_WAY_BIT, packets >> 15)
+            for time_ns, size, segment, packets in _HEAD.iter_unpack(
+                value[HEAD_START : HEAD_START + kept * HEAD_BYTES]
+            )
+        ]
         return cls(Key(*key), first, last, end, numbers[:2], numbers[2:4], numbers[4:], way, direction, head)
 
     def pack(self, head_length: int, cpu: int = 0) -> bytes:

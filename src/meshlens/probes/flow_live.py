@@ -25,10 +25,10 @@ _POLL_S: Final = 1.0
 class LiveFlows(Session, FlowStream):
     """Flows of interfaces from `with` (or the first iteration) on; each is handed out when it has ended.
 
-    Iteration follows the interfaces and goes on until `duration_s` is over, None: without end. Without it,
-    `wait()` follows the interfaces, `poll()` gives what has ended so far, `ongoing()` what has not, and
-    `finish()` detaches and gives the rest. All of them may be called from several threads; a flow is handed
-    out once.
+    Iteration follows the interfaces and goes on until `duration_s` is over (None: without end) or another
+    thread calls `close()`. Without it, `wait()` follows the interfaces, `poll()` gives what has ended so far,
+    `ongoing()` what has not, and `finish()` detaches and gives the rest. All of them may be called from
+    several threads; a flow is handed out once.
     """
 
     probe = "flows"
@@ -55,7 +55,7 @@ class LiveFlows(Session, FlowStream):
 
     def _until_the_end(self) -> Iterator[Flow]:
         end = None if self.duration_s is None else time.monotonic() + self.duration_s
-        while end is None or time.monotonic() < end:
+        while self._watch and (end is None or time.monotonic() < end):
             left_s = _POLL_S if end is None else min(_POLL_S, max(0, end - time.monotonic()))
             self.wait(min(left_s, max(0.05, self.options.idle_ns / 4e9)))
             yield from self.poll()

@@ -8,7 +8,7 @@ from meshlens.ebpf import Link, Map, Program, RingBuffer
 from meshlens.ebpf.features import has_coarse_clock
 from meshlens.filters.compiler import CompiledList
 from meshlens.probes.attach import attach_at
-from meshlens.probes.flow_layout import EXPORT, FIRST_SEEN, FLOWS, Fragment, Key, unpack_key, unpack_times
+from meshlens.probes.flow_layout import EXPORT, FLOWS, Fragment, Key, unpack_key, unpack_times
 from meshlens.probes.flow_maps import OUTCOMES, TALLY, FlowOptions, read_tally
 from meshlens.probes.flow_program import flow_program
 from meshlens.probes.flow_record import Flow
@@ -119,7 +119,8 @@ class FlowMeter:
     def _fetch(self, keys: list[bytes]) -> None:
         """Move entries from the map to the table, then what programs have sent out."""
         values = (self._flows.pop(key) for key in keys)
-        self._table.add(Fragment.unpack(value) for value in values if value and any(value[FIRST_SEEN:]))
+        fragments = [Fragment.unpack(value) for value in values if value]
+        self._table.add(fragment for fragment in fragments if any(fragment.packets))  # not one just begun
         self._table.add(map(Fragment.unpack, self._ring.read()))
 
     def _count(self) -> dict[str, int]:

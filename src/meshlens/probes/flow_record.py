@@ -3,6 +3,7 @@
 import ipaddress
 from collections.abc import Iterable
 from dataclasses import dataclass, fields
+from functools import lru_cache
 from typing import Final, Literal
 
 from meshlens.probes.flow_layout import IN_BATADV, Fragment
@@ -125,6 +126,7 @@ def _head(fragment: Fragment, length: int) -> tuple[list[int], list[int], list[i
     return list(sizes), list(ways), list(times)
 
 
+@lru_cache(maxsize=4096)  # the same few come again and again
 def _address(raw: bytes, version: int) -> str:
     return str(ipaddress.ip_address(raw[:4] if version == 4 else raw))
 

@@ -37,7 +37,7 @@ from meshlens.probes.pinned import (
 from meshlens.probes.plan import AttachMode
 from meshlens.probes.readout import COUNTERS, Layout
 
-__all__ = ["current_netns", "detach_pin", "pin_counters"]
+__all__ = ["current_netns", "detach_pin", "need_bpffs", "pin_counters"]
 
 _SIDES: Final[tuple[clsact.Side, ...]] = ("ingress", "egress")
 _NAME: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}")
@@ -98,7 +98,7 @@ def _place(name: str) -> Path:
     """The directory for a name that can be and is free."""
     if not _NAME.fullmatch(name):
         raise UsageError(f"cannot pin as {name!r}: a name is up to 64 letters, digits, '_', '.' and '-'")
-    _need_bpffs()
+    need_bpffs()
     if name in pin_names():
         raise _taken(name)
     return ROOT / to_bpffs_name(name)
@@ -119,7 +119,8 @@ def _taken(name: str) -> UsageError:
     return UsageError(f"{name!r} is pinned already: 'meshlens detach {name}' ends it")
 
 
-def _need_bpffs() -> None:
+def need_bpffs() -> None:
+    """Mount a bpffs unless there is one. Raises MeshlensError where it would end with the command."""
     if not is_bpffs(BPFFS) and not _mounts_outlive_us():
         raise MeshlensError(
             f"no bpffs at {BPFFS}, and what is mounted here ends with the command: mount one outside, and "

@@ -31,7 +31,6 @@ class Session(ABC):
     def __init__(self, follower: Follower[Any]) -> None:
         self._follower = follower
         self._lock = RLock()
-        self._waiting = RLock()
         self._watch: InterfaceWatch | None = None
 
     def __enter__(self) -> Self:
@@ -53,19 +52,17 @@ class Session(ABC):
         """Detach everywhere, and end a `wait()`. What was seen can still be asked for."""
         with self._lock:
             self._follower.stop()
-        self.wake()
-        with self._waiting, self._lock:
-            if self._watch:
-                self._watch.close()
-                self._watch = None
+            watch, self._watch = self._watch, None
+        if watch:
+            watch.close()  # a thread in wait() may need the lock before it ends
 
     def wait(self, seconds: float) -> None:
-        """Follow the interfaces for so long; `wake()` ends it early."""
-        deadline = time.monotonic() + seconds
-        with self._waiting:
-            assert self._watch, "within `with` only"
-            while (left := deadline - time.monotonic()) > 0 and self._watch.wait(left):
-                with self._lock:
+        """Follow the interfaces for so long; `wake()` and `close()` end it early."""
+        watch, deadline = self._watch, time.monotonic() + seconds
+        assert watch, "within `with` only"
+        while (left := deadline - time.monotonic()) > 0 and watch.wait(left):
+            with self._lock:
+                if self._watch:
                     self._follow()
 
     def wake(self) -> None:

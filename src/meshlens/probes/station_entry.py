@@ -2,10 +2,10 @@
 
 from typing import Final, Literal
 
-from meshlens.ebpf import R0, R1, R2, R3, R4, R6, R9, R10, Asm, Helper, Reg
+from meshlens.ebpf import NOEXIST, R0, R1, R2, R3, R4, R6, R9, R10, Asm, Helper, Reg
 from meshlens.ebpf.contexts import Skb
 from meshlens.probes.snapshot import Direction
-from meshlens.probes.station_dissect import CAST, FACTS, emit_table
+from meshlens.probes.station_dissect import CAST, FACTS, KEY, emit_table
 from meshlens.probes.station_layout import (
     CAST_START,
     CLASS_START,
@@ -26,7 +26,17 @@ from meshlens.probes.station_layout import (
 from meshlens.probes.station_protocols import IS_VLAN, SEEN_MASK
 from meshlens.probes.station_tables import CLASS_FACTS, LOG2, TABLES
 
-__all__ = ["BYTES", "NOW", "PACKETS", "SEGMENT", "Clock", "emit_entry", "emit_exact_time"]
+__all__ = [
+    "BYTES",
+    "NOW",
+    "PACKETS",
+    "SEGMENT",
+    "Clock",
+    "emit_entry",
+    "emit_exact_time",
+    "emit_lookup",
+    "emit_new",
+]
 
 #: The stack: what the frame is on the wire (SEGMENT: bytes of each of its packets but the last), and when.
 PACKETS, BYTES, SEGMENT, NOW = -32, -40, -48, -88
@@ -40,6 +50,24 @@ Clock = Literal["coarse", "exact", "skb"]
 _GAP_BITS: Final = 34  # longer gaps, 17 s, are in the last bin anyway
 # x // 1000 = (x >> 3) // 125; this divides by 125 what is less than 2**32, because 7 * 2**32 < 2**35.
 _FACTOR, _SHIFT = 274_877_907, 35
+
+
+def emit_lookup(asm: Asm, name: str) -> None:
+    """R0 = the entry of KEY, or 0."""
+    asm.map_fd(R1, name)
+    asm.mov(R2, R10)
+    asm.alu("+=", R2, KEY)
+    asm.call(Helper.map_lookup_elem)
+
+
+def emit_new(asm: Asm, name: str, blank: str) -> None:
+    """Make an entry of KEY, of the zeros in the map `blank`; R0 = 0 if there was none and there is now."""
+    asm.map_fd(R1, name)
+    asm.mov(R2, R10)
+    asm.alu("+=", R2, KEY)
+    asm.map_value(R3, blank)
+    asm.mov(R4, NOEXIST)
+    asm.call(Helper.map_update_elem)
 
 
 def emit_entry(asm: Asm, direction: Direction, clock: Clock) -> None:

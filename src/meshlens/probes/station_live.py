@@ -62,6 +62,9 @@ class StationSession(Session):
 
     def close(self) -> None:
         """Detach everywhere, and end a `wait()`. What was seen can still be asked for."""
+        with self._lock:
+            if self._names and self._watch:
+                self._names.refresh()
         super().close()
         if self._names:
             self._names.close()
@@ -118,6 +121,7 @@ class _Meters(Follower[StationMeter]):
         for name, seen in self._gone.items():
             # Who goes on where the interface is back keeps all counts: they never become less while it lives.
             seen.drop_idle(time.time_ns() - self.idle_ns, but=here.get(name, ()))
+        self._gone = {name: seen for name, seen in self._gone.items() if seen.entries}
 
     def seen(self) -> dict[str, Seen]:
         """What has been seen, by the interface's name; one of that name may have gone and come back."""

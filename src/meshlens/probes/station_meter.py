@@ -124,8 +124,8 @@ class StationMeter:
             self.seen.entries[place] = entry.copy()
             return
         self._aged_packets += _packets(place, entry)
-        self._kept.drop(place)
-        self.seen.drop(place)
+        for seen in (self._kept, self.seen):
+            seen.drop(place)
         for which in (SYN, DHCP):
             self._firsts.delete(pack_first_key(place[0], which))
 

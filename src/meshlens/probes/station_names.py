@@ -3,13 +3,13 @@
 Nobody is asked over the network, a name server least of all.
 """
 
-import ipaddress
-import struct
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
-from meshlens.ebpf.netlink import NLM_F_DUMP, RtNetlink, attributes
+from meshlens.ebpf.netlink import RtNetlink
+from meshlens.probes.neighbours import IpAddress, neighbours
 
 __all__ = ["StationNames", "addresses", "read_hosts", "read_macs"]
 
@@ -17,11 +17,8 @@ _ETC: Final = Path("/etc")
 #: Files of lines "MAC name" (ethers(5)) or, with batctl, either way round.
 _MAC_FILES: Final = ("bat-hosts", "ethers")
 
-_RTM_GETNEIGH: Final = 30
-_NEIGHBOUR: Final = struct.Struct("=B3xiHBB")  # struct ndmsg: family, index, state, flags, type
-_NDA_DST, _NDA_LLADDR = 1, 2
-_NUD_FAILED: Final = 0x20
-_ADDRESS_BYTES: Final = (4, 16)
+#: Neighbours that are gone keep their names until there are so many.
+_MOST_KNOWN: Final = 10_000
 
 
 class StationNames:
@@ -39,8 +36,10 @@ class StationNames:
         self._netlink.close()
 
     def refresh(self) -> None:
-        """Read the neighbour table. Raises OSError."""
-        self._known |= {mac: self._hosts.get(ip, ip) for mac, ip in addresses(self._netlink).items()}
+        """Read the neighbour table; if it changes faster than that, what is known stays."""
+        with suppress(OSError):
+            now = {mac: self._hosts.get(ip, ip) for mac, ip in addresses(self._netlink).items()}
+            self._known = self._known | now if len(self._known) < _MOST_KNOWN else now
 
     def name(self, mac: str, calls_itself: str) -> str:
         """The name of a station: given, else how it calls itself, else by its IP address, else ""."""
@@ -48,24 +47,18 @@ class StationNames:
 
 
 def addresses(netlink: RtNetlink) -> dict[str, str]:
-    """MAC -> IP address in the neighbour table; of several IPv4 goes first, link-local ones last."""
-    found: dict[str, ipaddress.IPv4Address | ipaddress.IPv6Address] = {}
-    for mac, ip in _neighbours(netlink):
+    """MAC -> IP address in the neighbour table; of several IPv4 goes first, link-local ones last.
+
+    Raises OSError.
+    """
+    found: dict[str, IpAddress] = {}
+    for mac, ip in neighbours(netlink):
         if mac not in found or _rank(ip) < _rank(found[mac]):
             found[mac] = ip
     return {mac: str(ip) for mac, ip in found.items()}
 
 
-def _neighbours(netlink: RtNetlink) -> Iterator[tuple[str, ipaddress.IPv4Address | ipaddress.IPv6Address]]:
-    for answer in netlink.request(_RTM_GETNEIGH, _NEIGHBOUR.pack(0, 0, 0, 0, 0), NLM_F_DUMP):
-        _, _, state, _, _ = _NEIGHBOUR.unpack_from(answer)
-        told = attributes(answer[_NEIGHBOUR.size :])
-        mac, ip = told.get(_NDA_LLADDR, b""), told.get(_NDA_DST, b"")
-        if len(mac) == 6 and len(ip) in _ADDRESS_BYTES and not state & _NUD_FAILED:
-            yield mac.hex(":"), ipaddress.ip_address(ip)
-
-
-def _rank(ip: ipaddress.IPv4Address | ipaddress.IPv6Address) -> tuple[bool, bool, int]:
+def _rank(ip: IpAddress) -> tuple[bool, bool, int]:
     return ip.version == 6, ip.is_link_local, int(ip)
 
 

@@ -59,10 +59,10 @@ def _text(data: bytes) -> str:
 
 @lru_cache(_REMEMBERED)
 def syn_signature(ttl: int, data: bytes) -> SynSignature | None:
-    """What stands in a TCP header; None if it is not whole."""
-    if len(data) < _TCP_HEADER_BYTES:
+    """What stands in a TCP header; None if it is not whole, or says that it is shorter than one."""
+    length = (data[12] >> 4) * 4 if len(data) >= _TCP_HEADER_BYTES else 0
+    if length < _TCP_HEADER_BYTES:
         return None
-    length = max(data[12] >> 4, 5) * 4
     mss, kinds = 0, []
     for kind, value in _tcp_options(data[_TCP_HEADER_BYTES:length]):
         kinds.append(kind)

@@ -108,7 +108,7 @@ def sightings(data: bytes, wire_length: int, way: int) -> list[Sighting]:
             if inner is not None and inner + ETHERNET_BYTES <= len(data):
                 carried = _dissect(data, inner)
                 seen.append(_sighting(data, inner, wire_length - inner, way, "inner", carried))
-    return [each for each in seen if not (way and each.cast)]
+    return [each for each in seen if not (way and each.cast and each.kind != "originator")]
 
 
 class _Frame(NamedTuple):

@@ -9,11 +9,8 @@ from collections.abc import Callable
 from functools import cache
 from typing import Final
 
-from meshlens.decision.access import BufferedAccess, DirectAccess, buffer_map
-from meshlens.decision.codegen import GraphLabels, emit_graph
-from meshlens.decision.merge import DecisionGraph
+from meshlens.decision.access import buffer_map
 from meshlens.ebpf import (
-    NOEXIST,
     R0,
     R1,
     R2,
@@ -35,32 +32,37 @@ from meshlens.ebpf import (
 from meshlens.ebpf.contexts import Skb
 from meshlens.ebpf.maps import Map
 from meshlens.filters.compiler import CompiledList
+from meshlens.probes.one_filter import emit_filter
 from meshlens.probes.snapshot import Direction
 from meshlens.probes.station_batadv import INNER, emit_batadv
 from meshlens.probes.station_dissect import CAST, FACTS, KEY, LINEAR_BYTES, TTL, Dissection
-from meshlens.probes.station_entry import BYTES, NOW, PACKETS, SEGMENT, Clock, emit_entry, emit_exact_time
+from meshlens.probes.station_entry import (
+    BYTES,
+    NOW,
+    PACKETS,
+    SEGMENT,
+    Clock,
+    emit_entry,
+    emit_exact_time,
+    emit_lookup,
+    emit_new,
+)
+from meshlens.probes.station_first import emit_first
 from meshlens.probes.station_layout import (
     BLANK,
-    BLANK_FIRST,
-    DHCP,
-    FIRST_BYTES,
-    FIRST_DATA,
     FIRST_SEEN,
-    FIRSTS,
     KINDS,
     OUTCOME_BYTES,
     OUTCOMES,
     STATIONS,
-    SYN,
     TAG_STEP,
     TALLY,
     station_maps,
 )
-from meshlens.probes.station_packet import BOOTP_BYTES, SYN_BYTES, UDP_BYTES
 from meshlens.probes.station_protocols import BATADV_CLASS, CLASSES, IS_DHCP, IS_SYN, IS_VLAN
 from meshlens.probes.station_record import StationKind
 from meshlens.probes.station_tables import TABLES, fill_tables
-from meshlens.probes.wire import emit_skb_length, emit_wire_size
+from meshlens.probes.wire import emit_leave_copies, emit_skb_length, emit_wire_size
 
 __all__ = ["kernel_clock", "load_stations", "station_program"]
 
@@ -128,10 +130,12 @@ class _StationProgram:
         asm = self.asm
         asm.block("start")
         asm.mov(R6, R1)
+        if self.direction == "in":
+            emit_leave_copies(asm, "out")
         self.cpu()
         self.measure()
-        for graph in compiled.graphs if compiled else ():
-            self.filter(graph)
+        if compiled:
+            emit_filter(asm, compiled, self.direction, out="out", unreadable="unreadable")
         self.dissect()
         asm.block("add to the station")
         asm.label("parsed")
@@ -185,19 +189,6 @@ class _StationProgram:
             asm.jump(measured)
 
         self.later.append(place)
-
-    def filter(self, graph: DecisionGraph) -> None:
-        """Go `out` with frames that the filter does not match."""
-        asm = self.asm
-        labels = GraphLabels(0, "matched", "out")
-        way = 0 if self.direction == "in" else 1
-        direct = DirectAccess(asm, Skb, way, elsewhere="elsewhere", lost="unreadable")
-        asm.block("filter")
-        emit_graph(asm, graph, direct, labels, _NoMarks())
-        asm.block("filter, from a copy")
-        asm.label("elsewhere")
-        emit_graph(asm, graph, BufferedAccess(asm, way, unreadable="unreadable"), labels, _NoMarks())
-        asm.label("matched")
 
     def dissect(self) -> None:
         """Read the outer headers; if they are not all linear, once more after bpf_skb_pull_data()."""
@@ -255,11 +246,12 @@ class _StationProgram:
         asm = self.asm
         new, add, done, full, group = (f"{word} {kind}" for word in ("new", "add", "done", "full", "group"))
         asm.jump_if(R9, ">=", len(CLASSES), "unreadable")  # never: only the verifier does not know
-        if self.direction == "out":
+        to_many = self.direction == "out" and kind != "originator"
+        if to_many:
             asm.load(R1, R10, CAST, 8)
             asm.jump_if(R1, "!=", 0, group)
         self.tag(kind)
-        self.lookup(STATIONS)
+        emit_lookup(asm, STATIONS)
         asm.jump_if(R0, "==", 0, new)
         asm.label(add)
         emit_entry(asm, self.direction, self.clock)
@@ -272,7 +264,7 @@ class _StationProgram:
             asm.label(full)
             self.tally("map_full" if kind == "station" else f"{kind}_map_full")
             asm.jump(done)
-            if self.direction == "out":
+            if to_many:
                 asm.label(group)
                 if kind == "station":
                     self.tally("group")
@@ -288,34 +280,17 @@ class _StationProgram:
         asm.alu("+=", R1, KINDS.index(kind))
         asm.store(R10, KEY + 6, R1, 2)
 
-    def lookup(self, name: str) -> None:
-        asm = self.asm
-        asm.map_fd(R1, name)
-        asm.mov(R2, R10)
-        asm.alu("+=", R2, KEY)
-        asm.call(Helper.map_lookup_elem)
-
     def create(self, kind: StationKind, new: str, add: str, full: str) -> None:
         """There is no entry: make one."""
         asm = self.asm
         asm.label(new)
-        self.update(STATIONS, BLANK)
+        emit_new(asm, STATIONS, BLANK)
         asm.jump_if(R0, "!=", 0, full)
-        self.lookup(STATIONS)
+        emit_lookup(asm, STATIONS)
         asm.jump_if(R0, "==", 0, full)
         asm.load(R1, R10, NOW, 8)
         asm.store(R0, FIRST_SEEN, R1, 8)
         asm.jump(add)
-
-    def update(self, name: str, blank: str) -> None:
-        """R0 = 0 if there is a new entry of zeros."""
-        asm = self.asm
-        asm.map_fd(R1, name)
-        asm.mov(R2, R10)
-        asm.alu("+=", R2, KEY)
-        asm.map_value(R3, blank)
-        asm.mov(R4, NOEXIST)
-        asm.call(Helper.map_update_elem)
 
     def keep_first(self, kind: StationKind) -> None:
         """Keep the bytes of the first SYN and the first DHCP request that the station sends."""
@@ -328,37 +303,9 @@ class _StationProgram:
 
         def place() -> None:
             asm.label(rare)
-            with asm.if_(R1, "&", IS_DHCP):
-                self.first(DHCP, UDP_BYTES + BOOTP_BYTES, FIRST_BYTES, kept)
-            self.first(SYN, 0, SYN_BYTES, kept)
+            emit_first(asm, kept)
 
         self.later.append(place)
-
-    def first(self, which: int, offset: int, most: int, kept: str) -> None:
-        """Keep up to `most` bytes from `offset` behind R8 on, unless there are some already."""
-        asm = self.asm
-        asm.store(R10, KEY + 6, which, 2)
-        self.lookup(FIRSTS)
-        asm.jump_if(R0, "!=", 0, kept)
-        asm.alu("+=", R8, offset)
-        asm.field(R9, R6, Skb.len)
-        asm.alu("-=", R9, R8)
-        asm.jump_if(R9, "s<=", 0, kept)
-        with asm.if_(R9, ">", most):
-            asm.mov(R9, most)
-        self.update(FIRSTS, BLANK_FIRST)
-        asm.jump_if(R0, "!=", 0, kept)
-        self.lookup(FIRSTS)
-        asm.jump_if(R0, "==", 0, kept)
-        asm.mov(R7, R0)
-        asm.mov(R3, R0)
-        asm.alu("+=", R3, FIRST_DATA)
-        asm.call(Helper.skb_load_bytes, R6, R8, R3, R9)
-        asm.jump_if(R0, "!=", 0, kept)
-        asm.load(R1, R10, TTL, 4)
-        asm.store(R7, 4, R1, 4)
-        asm.store(R7, 0, R9, 4)
-        asm.jump(kept)
 
     def batadv(self) -> None:
         """R8 is at a header of batman-adv: add to its originator, and to the station of the inner frame."""
@@ -415,13 +362,3 @@ class _StationProgram:
         asm.load(R0, R1, 0, 8)
         asm.alu("+=", R0, R3)
         asm.store(R1, 0, R0, 8)
-
-
-class _NoMarks:
-    """One filter has one class of frames: nothing is marked on the way to the verdict."""
-
-    def row(self) -> None:
-        raise AssertionError("one filter has no rows")
-
-    def mark(self, slots: tuple[int, ...], once: tuple[int, ...]) -> None:
-        raise AssertionError("one filter needs no marks")

@@ -5,6 +5,7 @@ counts one class a frame; user space adds the classes up by name. Numbers of eth
 linux/if_ether.h; of protocols and ports: IANA; of batman-adv, OLSR, Babel, respondd: their own documents.
 """
 
+from functools import lru_cache
 from typing import Final
 
 __all__ = [
@@ -86,6 +87,7 @@ def facts_of(name: str) -> int:
     return 1 << SEEN.index(name) if name in SEEN else 0
 
 
+@lru_cache(maxsize=1024)
 def names_of_facts(facts: int) -> frozenset[str]:
     """The names whose bits are set."""
     return frozenset(name for bit, name in enumerate(SEEN) if facts >> bit & 1)

@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field
+from itertools import compress
 
 from meshlens.probes.station_layout import (
     DHCP,
@@ -124,8 +125,7 @@ def records(interface: str, seen: Seen, name: Callable[[str, str], str]) -> Iter
 def _protocols(entry: Fragment) -> dict[str, int]:
     """Packets by name, the most first."""
     sums = Counter(vlan=entry.vlan)
-    for names, packets in zip(CLASSES, entry.classes, strict=True):
-        if packets:
-            for name in names:
-                sums[name] += packets
+    for number in compress(range(len(CLASSES)), entry.classes):
+        for name in CLASSES[number]:
+            sums[name] += entry.classes[number]
     return {name: packets for name, packets in sums.most_common() if packets}

@@ -7,17 +7,8 @@ from typing import BinaryIO, overload
 from meshlens.errors import UsageError
 from meshlens.probes.station_files import FileStations
 from meshlens.probes.station_live import StationSession
-from meshlens.probes.station_record import DhcpFingerprint, Station, StationKind, SynSignature
 
-__all__ = [
-    "DhcpFingerprint",
-    "FileStations",
-    "Station",
-    "StationKind",
-    "StationSession",
-    "SynSignature",
-    "stations",
-]
+__all__ = ["FileStations", "StationSession", "stations"]
 
 Source = str | os.PathLike[str] | BinaryIO
 

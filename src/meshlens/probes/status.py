@@ -11,13 +11,14 @@ from meshlens.ebpf.query import attached, iter_maps, iter_programs, program_by_i
 from meshlens.ebpf.statistics import run_statistics
 from meshlens.errors import MeshlensError, UsageError
 from meshlens.probes.interfaces import Interface, list_interfaces, matches
+from meshlens.probes.loaded import Loaded, loaded_programs
 from meshlens.probes.pinned import pin_names, read_manifest
 from meshlens.probes.pins import current_netns
 from meshlens.probes.snapshot import Direction
 
 __all__ = ["AttachedProgram", "State", "attached_programs", "measure_runs"]
 
-State = Literal["attached", "detached", "interface gone", "other network namespace"]
+State = Literal["attached", "detached", "interface gone", "other network namespace", "not here"]
 
 _OUR_PREFIX: Final = "meshlens"
 _DIRECTIONS: Final[dict[str, Direction]] = {"ingress": "in", "egress": "out"}
@@ -27,10 +28,13 @@ _DIRECTIONS: Final[dict[str, Direction]] = {"ingress": "in", "egress": "out"}
 class AttachedProgram:
     """A program at its hook.
 
-    `interface` is None for our packet sockets, whose interface the kernel does not tell. `hook` is tcx,
-    clsact, socket, or xdp with its mode. `position` counts from 1 in the order in which the programs of a
-    hook run, 0 where there is no order. `memory_bytes` are the program's and its maps'. `run_count` and
-    `run_time_ns` cover the time in which run statistics were on. `pin` is the pinned counter it belongs to.
+    `interface` is None where the kernel does not tell it: for our packet sockets, and for what is off its
+    interface. `hook` is tcx, clsact, socket, or xdp with its mode. `position` counts from 1 in the order in
+    which the programs of a hook run, 0 where there is no order. `memory_bytes` are the program's and its
+    maps'. `run_count` and `run_time_ns` cover the time in which run statistics were on. `pin` is the name
+    under which `count --pin` or `load` left it. `link_id` is 0 without a link; `priority` and `handle` are
+    those of a clsact filter. `loaded_ns` (nanoseconds since the epoch) is when it came into the kernel: when
+    it was attached, no kernel tells.
     """
 
     interface: str | None
@@ -47,6 +51,10 @@ class AttachedProgram:
     ours: bool
     pin: str | None
     state: State
+    link_id: int = 0
+    priority: int = 0
+    handle: int = 0
+    loaded_ns: int = 0
 
     @property
     def ns_per_run(self) -> float | None:
@@ -64,6 +72,9 @@ class _Place:
     position: int
     program_id: int
     state: State = "attached"
+    link_id: int = 0
+    priority: int = 0
+    handle: int = 0
 
 
 def attached_programs(names: Collection[str] = ()) -> list[AttachedProgram]:
@@ -127,7 +138,16 @@ def _on_interface(interface: Interface) -> Iterator[_Place]:
     for each in found:
         hook = f"{each.hook}-{each.mode}" if each.mode else each.hook
         order[hook, each.side] = position = order.get((hook, each.side), 0) + 1
-        yield _Place(interface.name, hook, _DIRECTIONS[each.side], position, each.program_id)
+        yield _Place(
+            interface.name,
+            hook,
+            _DIRECTIONS[each.side],
+            position,
+            each.program_id,
+            link_id=each.link_id,
+            priority=each.filter.priority if each.filter else 0,
+            handle=each.filter.handle if each.filter else 0,
+        )
 
 
 def _pinned_programs(interfaces: Iterable[Interface]) -> dict[int, tuple[_Place, str]]:
@@ -145,7 +165,16 @@ def _pinned_programs(interfaces: Iterable[Interface]) -> dict[int, tuple[_Place,
                 state = "other network namespace"
             place = _Place(each.interface, each.how, each.direction, 0, each.program, state)
             found[each.program] = place, name
+    for loaded in loaded_programs():
+        found[loaded.program_id] = _loaded_place(loaded), loaded.pin
     return found
+
+
+def _loaded_place(loaded: Loaded) -> _Place:
+    """Where a program that `load` left is said to be, if it is on no interface here."""
+    states: dict[bool | None, State] = {True: "other network namespace", False: "detached", None: "not here"}
+    state = states[loaded.attached]
+    return _Place(None, loaded.hook, loaded.direction, 0, loaded.program_id, state)
 
 
 def _sockets(known: Collection[int]) -> Iterator[_Place]:
@@ -173,6 +202,10 @@ def _describe(
         ours=_is_ours(info),
         pin=pin,
         state=place.state,
+        link_id=place.link_id,
+        priority=place.priority,
+        handle=place.handle,
+        loaded_ns=info.loaded_ns + time.time_ns() - time.clock_gettime_ns(time.CLOCK_BOOTTIME),
     )
 
 

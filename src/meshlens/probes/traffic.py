@@ -1,14 +1,11 @@
 """What passes through interfaces: frames and bytes by direction, ethertype, destination and size, drops."""
 
 import time
-from collections.abc import Iterator, Sequence
-from threading import Lock
-from types import TracebackType
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Self
 
-from meshlens.probes.interfaces import InterfaceWatch
 from meshlens.probes.link_counters import LinkCounters
-from meshlens.probes.reading import ProbeCost
+from meshlens.probes.session import AttachedProgram, Session
 from meshlens.probes.traffic_meter import TrafficMeters
 from meshlens.probes.traffic_record import InterfaceTraffic
 
@@ -30,47 +27,30 @@ def interfaces(interfaces: str | Sequence[str] = ()) -> "InterfaceSession":
     return InterfaceSession((interfaces,) if isinstance(interfaces, str) else interfaces)
 
 
-class InterfaceSession:
-    """Counts from `with` on; `interfaces()` tells what so far, also after the end.
+class InterfaceSession(Session):
+    """Counts from `with` on; `interfaces()` tells what so far, also after the end."""
 
-    Interfaces are followed in `wait()` and `every()`: a script waits by these instead of by time.sleep().
-    All may be called from other threads.
-    """
+    probe = "interfaces"
 
     def __init__(self, names: Sequence[str] = ()) -> None:
         self._meters = TrafficMeters(names)
-        self._lock = Lock()
+        super().__init__(self._meters)
         self._counters: LinkCounters | None = None
-        self._watch: InterfaceWatch | None = None
         self._last: list[InterfaceTraffic] = []
 
     def __enter__(self) -> Self:
-        self._counters, self._watch = LinkCounters(), InterfaceWatch()
-        try:
-            with self._lock:
-                self._meters.start()
-        except BaseException:
-            self.close()
-            raise
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
+        self._counters = LinkCounters()
+        return super().__enter__()
 
     def close(self) -> None:
         """Detach everywhere. `interfaces()` goes on telling what was counted."""
         with self._lock:
-            watch, counters = self._watch, self._counters
-            if watch and counters:
+            if self._counters:
                 self._meters.detach()
-                self._last = self._read(counters)
-                self._meters.stop()
-                counters.close()
-                self._watch = self._counters = None
-        if watch:
-            watch.close()  # a thread in wait() may need the lock before it ends
+                self._last = self._read(self._counters)
+                self._counters.close()
+                self._counters = None
+        super().close()
 
     def interfaces(self) -> list[InterfaceTraffic]:
         """What passed so far, in the order of the interfaces' indexes.
@@ -87,26 +67,6 @@ class InterfaceSession:
         with self._lock:
             return self._meters.missed()
 
-    def costs(self) -> list[ProbeCost]:
-        """What each program costs."""
-        with self._lock:
-            return [each.cost(interface.name) for interface, meters in self._meters for each in meters]
-
-    def wait(self, seconds: float) -> None:
-        """Follow the interfaces for so long; `wake()` ends it early."""
-        watch = self._watch
-        assert watch, "within `with` only"
-        deadline = time.monotonic() + seconds
-        while (left := deadline - time.monotonic()) > 0 and watch.wait(left):
-            with self._lock:
-                if self._watch:
-                    self._meters.follow()
-
-    def wake(self) -> None:
-        """End a `wait()`: from another thread, or from a signal handler."""
-        if self._watch:
-            self._watch.wake()
-
     def every(self, interval_s: float) -> Iterator[list[InterfaceTraffic]]:
         """What passed so far, each `interval_s` seconds, without end; follows the interfaces in between."""
         due = time.monotonic()
@@ -114,6 +74,9 @@ class InterfaceSession:
             due += interval_s
             self.wait(due - time.monotonic())
             yield self.interfaces()
+
+    def _programs(self) -> Iterable[AttachedProgram]:
+        return self._meters.programs()
 
     def _read(self, counters: LinkCounters) -> list[InterfaceTraffic]:
         drops = counters.drops()

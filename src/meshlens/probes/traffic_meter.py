@@ -10,7 +10,7 @@ from meshlens.errors import NotSupported
 from meshlens.probes.attach import attach_at_tc
 from meshlens.probes.following import Follower
 from meshlens.probes.interfaces import Interface, link_type_of
-from meshlens.probes.reading import ProbeCost
+from meshlens.probes.session import AttachedProgram
 from meshlens.probes.snapshot import Direction
 from meshlens.probes.traffic_layout import (
     COUNTERS,
@@ -55,20 +55,6 @@ class Meter:
     def read(self) -> Traffic:
         return read_counters(self.counters, self.direction)
 
-    def cost(self, interface: str) -> ProbeCost:
-        info, maps = self.program.info(), self.program.maps.values()
-        memory_bytes = info.memlock_bytes + sum(each.info().memlock_bytes for each in maps)
-        instructions = info.xlated_bytes // 8
-        return ProbeCost(
-            "interfaces",
-            interface,
-            self.direction,
-            instructions,
-            memory_bytes,
-            info.run_count,
-            info.run_time_ns,
-        )
-
     def close(self) -> None:
         self.link.close()
         _free(self.program, self.counters)
@@ -90,7 +76,7 @@ class TrafficMeters(Follower[list[Meter]]):
         self._missed = {"unreadable": 0}
 
     def begin(self, interface: Interface) -> list[Meter]:
-        if link_type_of(interface) != _ETHERNET:
+        if not self.readable(interface):
             hardware = f"ARPHRD {interface.hardware}, linux/if_arp.h"
             raise NotSupported(f"{interface.name} carries no Ethernet frames ({hardware})")
         with ExitStack() as undo:
@@ -108,6 +94,9 @@ class TrafficMeters(Follower[list[Meter]]):
             ended[each.direction] = plus(ended[each.direction], each.read())
             each.close()
 
+    def readable(self, interface: Interface) -> bool:
+        return link_type_of(interface) == _ETHERNET
+
     def changed(self, held: list[Meter], was: Interface, now: Interface) -> None:
         """What was counted under the old name stays there, and is taken off the new one."""
         if now.name == was.name:
@@ -121,6 +110,12 @@ class TrafficMeters(Follower[list[Meter]]):
     def interfaces(self) -> list[Interface]:
         """The interfaces on which something counts now."""
         return [interface for interface, _ in self]
+
+    def programs(self) -> list[AttachedProgram]:
+        """The programs that count now."""
+        return [
+            (interface.name, each.direction, each.program) for interface, meters in self for each in meters
+        ]
 
     def traffic(self, name: str) -> tuple[Traffic, ...]:
         """All that passed through the interface of this name."""

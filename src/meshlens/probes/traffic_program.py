@@ -29,7 +29,7 @@ from meshlens.ebpf import (
 from meshlens.ebpf.contexts import Skb
 from meshlens.packet.ethertypes import LLC
 from meshlens.probes import traffic_layout as at
-from meshlens.probes.wire import emit_skb_length, emit_wire_size
+from meshlens.probes.wire import emit_leave_copies, emit_skb_length, emit_wire_size
 
 __all__ = ["traffic_program"]
 
@@ -50,6 +50,7 @@ def traffic_program(byteorder: ByteOrder = sys.byteorder) -> ProgramSpec:
     asm = Asm(byteorder)
     asm.block("start")
     asm.mov(R6, R1)
+    emit_leave_copies(asm, "out")
     asm.call(Helper.get_smp_processor_id)
     with asm.if_(R0, ">=", possible_cpus()):
         asm.mov(R0, 0)  # never: only the verifier does not know
@@ -69,6 +70,7 @@ def traffic_program(byteorder: ByteOrder = sys.byteorder) -> ProgramSpec:
     asm.block("unreadable")
     asm.label("unreadable")
     _add(asm, R2, 0, R3)
+    asm.label("out")
     asm.ret(_UNSPEC)
     return ProgramSpec("meshlens_ifaces", ProgramType.SCHED_CLS, asm, maps={at.COUNTERS: at.counters_map()})
 

@@ -1,16 +1,17 @@
 """What a skb stands for on the wire.
 
-A skb may be several packets (GSO on the way out, GRO on the way in) that share one copy of the headers,
-and its VLAN tag may stand in the metadata instead of in the bytes. A counter that ignores this is wrong.
+A skb may be none (a copy that the host keeps for itself), or several packets (GSO on the way out, GRO on the
+way in) that share one copy of the headers, and its VLAN tag may stand in the metadata instead of in the
+bytes. A counter that ignores this is wrong.
 """
 
 from collections.abc import Callable
 from typing import Final
 
 from meshlens.ebpf import R0, R1, R3, R4, R5, R6, R7, R8, R9, Asm, Reg
-from meshlens.ebpf.contexts import Skb
+from meshlens.ebpf.contexts import PACKET_LOOPBACK, Skb
 
-__all__ = ["emit_skb_length", "emit_wire_size"]
+__all__ = ["emit_leave_copies", "emit_skb_length", "emit_wire_size"]
 
 _TAG_BYTES: Final = 4
 _ETHERNET_BYTES: Final = 14
@@ -18,6 +19,17 @@ _VLAN_ETHERTYPES: Final = (0x8100, 0x88A8)
 _MAX_TAGS: Final = 2
 _IPV4, _IPV6 = 0x0800, 0x86DD
 _TCP, _UDP = 6, 17
+
+
+def emit_leave_copies(asm: Asm, elsewhere: str) -> None:
+    """Go `elsewhere` with a skb in R6 that is on no wire. Uses R0.
+
+    What this host sends to a group that it is in itself, also to everybody, comes back as a copy
+    (dev_loopback_xmit(), net/core/dev.c). tc sees it come in, without link-layer header: the bytes begin with
+    that of IP. Packet sockets never see it (packet_rcv(), net/packet/af_packet.c).
+    """
+    asm.field(R0, R6, Skb.pkt_type)
+    asm.jump_if(R0, "==", PACKET_LOOPBACK, elsewhere)
 
 
 def emit_skb_length(asm: Asm, dst: Reg, scratch: Reg) -> None:

@@ -1,6 +1,7 @@
 """Server-sent events (HTML Living Standard, 9.2): a viewer's stream of ticks."""
 
 import asyncio
+import json
 from collections.abc import AsyncIterator
 from typing import Final
 
@@ -52,9 +53,9 @@ class EventStream:
 
     async def _events(self, gone: asyncio.Future[None]) -> AsyncIterator[str]:
         yield "retry: 2000\n\n"
-        if self._last_id is not None and self._live.remembers(self._last_id):
-            recent = self._live.recent(self._view.interface, self._view.by, self._last_id)
-            yield f"event: recent\ndata: {recent}\n\n"
+        if self._last_id is not None and self._live.past.knows(self._last_id):
+            missed = self._live.past.events(self._view.interface, self._view.by, self._last_id)
+            yield f"event: recent\ndata: {json.dumps(missed, separators=(',', ':'))}\n\n"
         sent = None
         while not gone.done():
             tick = self._live.latest()

@@ -1,18 +1,16 @@
 """Live rates: one task makes a tick of each reading, and all viewers share it."""
 
 import asyncio
-from collections import deque
 from typing import Final, NamedTuple
 
 from meshlens.probes.rates import Rates, rates
 from meshlens.probes.reading import Reading
 from meshlens.web.hub import Hub
+from meshlens.web.past import Past
 from meshlens.web.tick import By, Tick, tick
 
 __all__ = ["Live", "View"]
 
-_RECENT: Final = 180
-_RECENT_TOP: Final = 12
 #: Without viewers a tick is made only as often: just so that the first one finds lines in the charts.
 _IDLE_NS: Final = 10_000_000_000
 
@@ -33,7 +31,7 @@ class Live:
         self._hub = hub
         self._before: Reading | None = None
         self._latest: Tick | None = None
-        self._recent: deque[Tick] = deque(maxlen=_RECENT)
+        self.past = Past()
         self._json: dict[View, str] = {}
         self._changed = asyncio.Event()
         self.rates = Rates()
@@ -58,7 +56,7 @@ class Live:
             self._latest = tick(self._before, reading, self.rates)
             self._json.clear()
             self._before = reading
-            self._recent.append(self._latest.slim(_RECENT_TOP))
+            self.past.add(self._latest)
             self._changed.set()
             self._changed = asyncio.Event()
 
@@ -78,13 +76,3 @@ class Live:
         if known is None:
             known = self._json[view] = self._latest.json(*view)
         return known
-
-    def recent(self, interface: str, by: By, after_ns: int = 0) -> str:
-        """Those ticks after `after_ns` that are still known, with the rows for charts, as a JSON list."""
-        known = tuple(self._recent)  # asked for in other threads, too
-        ticks = [each.json(interface, _RECENT_TOP, by) for each in known if each.time_ns > after_ns]
-        return f"[{','.join(ticks)}]"
-
-    def remembers(self, time_ns: int) -> bool:
-        """Whether a tick of this time is among the recent ones."""
-        return any(each.time_ns == time_ns for each in self._recent)

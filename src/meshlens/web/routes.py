@@ -146,8 +146,7 @@ def _recent(live: Live) -> Answer:
     def answer(request: Request) -> Response:
         params = request.query_params
         only(params, ("interface", "by"))
-        ticks = live.recent(params.get("interface", ""), _by(params))
-        return packed_answer(request, ticks.encode(), "application/json")
+        return json_answer(request, live.past.events(params.get("interface", ""), _by(params)))
 
     return answer
 

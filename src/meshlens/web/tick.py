@@ -3,7 +3,7 @@
 import json
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from heapq import nlargest
 from typing import Any, Final, Literal
 
@@ -15,13 +15,13 @@ from meshlens.probes.snapshot import Direction
 from meshlens.probes.station_record import Station
 from meshlens.web.tables import Row
 
-__all__ = ["By", "Tick", "tick"]
+__all__ = ["BYS", "By", "Tick", "of_interface", "rounded", "tick", "top_rows"]
 
 _NOTHING: Final = Rate(0.0, 0.0)
 _SILENT: Final = TwoWay(_NOTHING, _NOTHING)
 #: By what rows are chosen: the place of the rate in its pair.
 By = Literal["packets", "bytes"]
-_PLACE: Final[dict[By, int]] = {"packets": 0, "bytes": 1}
+BYS: Final[dict[By, int]] = {"packets": 0, "bytes": 1}
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,33 +44,25 @@ class Tick:
     missed: dict[str, dict[str, int]]
     costs: tuple[Row, ...]
 
-    def slim(self, top: int) -> "Tick":
-        """Only what charts of the past need: the `top` filters and stations of each interface, by either."""
-        return replace(
-            self,
-            filters=_top_of_each(self.filters, top),
-            stations=_top_of_each(self.stations, top),
-            flows=(),
-            ethertypes=(),
-            costs=(),
-        )
-
     def json(self, interface: str = "", top: int = 20, by: By = "bytes", watch: Collection[str] = ()) -> str:
         """Compact JSON, in each table the `top` rows with the most packets or bytes of both ways together.
 
         Filters and stations that are watched are there besides. With an interface, of that one only.
         """
         tables = {"filters": self.filters, "stations": self.stations, "flows": self.flows}
-        chosen = {name: _top(_of(rows, interface), top, by) for name, rows in tables.items()}
+        chosen = {name: top_rows(of_interface(rows, interface), top, by) for name, rows in tables.items()}
         for name in ("filters", "stations") if watch else ():
             seen = {id(row) for row in chosen[name]}
-            also = (row for row in _of(tables[name], interface) if row["name"] in watch)
+            also = (row for row in of_interface(tables[name], interface) if row["name"] in watch)
             chosen[name] += [row for row in also if id(row) not in seen]
-        chosen |= {"interfaces": list(self.interfaces), "ethertypes": list(_of(self.ethertypes, interface))}
+        chosen |= {
+            "interfaces": list(self.interfaces),
+            "ethertypes": list(of_interface(self.ethertypes, interface)),
+        }
         event = {
             "time": self.time_ns / 1e9,
             "seconds": round(self.seconds, 3),
-            **{name: [_rounded(row) for row in rows] for name, rows in chosen.items()},
+            **{name: [rounded(row) for row in rows] for name, rows in chosen.items()},
             "stations_known": _sum(self.stations_known, interface),
             "flows_going_on": _sum(self.flows_going_on, interface),
             "missed": self.missed,
@@ -170,7 +162,7 @@ def _ways(rates_by_way: Mapping[Any, Rate]) -> Row:
     return {"in": incoming, "out": rates_by_way.get("out", _NOTHING)}
 
 
-def _rounded(row: Row) -> Row:
+def rounded(row: Row) -> Row:
     """A row with its rates as short numbers: only few of all rows are ever shown."""
     return {
         name: [round(value.packets, 1), round(value.bytes, 1)] if isinstance(value, Rate) else value
@@ -178,12 +170,14 @@ def _rounded(row: Row) -> Row:
     }
 
 
-def _of(rows: Iterable[Row], interface: str) -> Iterable[Row]:
+def of_interface(rows: Iterable[Row], interface: str) -> Iterable[Row]:
+    """The rows of one interface; without a name, all."""
     return (row for row in rows if not interface or row["interface"] == interface)
 
 
-def _top(rows: Iterable[Row], top: int, by: By) -> list[Row]:
-    place = _PLACE[by]
+def top_rows(rows: Iterable[Row], top: int, by: By) -> list[Row]:
+    """The `top` rows with the most packets or bytes, both ways together."""
+    place = BYS[by]
 
     def rate(row: Row) -> float:
         one, other = ("sent", "received") if "sent" in row else ("in", "out")
@@ -191,14 +185,6 @@ def _top(rows: Iterable[Row], top: int, by: By) -> list[Row]:
         return both
 
     return nlargest(top, rows, rate)
-
-
-def _top_of_each(rows: Iterable[Row], top: int) -> tuple[Row, ...]:
-    by_interface: dict[str, list[Row]] = defaultdict(list)
-    for row in rows:
-        by_interface[row["interface"]].append(row)
-    kept = [row for of_one in by_interface.values() for by in _PLACE for row in _top(of_one, top, by)]
-    return tuple({id(row): row for row in kept}.values())
 
 
 def _number_by_interface(things: Iterable[Station | Flow]) -> dict[str, int]:

@@ -154,6 +154,35 @@ def test_the_filter_runs_in_the_kernel_inside_batman_adv_too(
     assert "Filter string = batadv 15 bcast and arp" in wireshark_reads(path)
 
 
+def test_at_xdp_frames_of_several_buffers_are_whole_and_judged_by_all_of_their_bytes(
+    netns_pair: NetNsPair, tmp_path: Path
+) -> None:
+    path, big = tmp_path / "jumbo.pcapng", frame(IPV4, bytes(7000) + b"\x42" + bytes(900))
+    for ns in netns_pair:
+        ns.shell("ip", "link", "set", "veth0", "mtu", "9000")
+    expression = f"len = {len(big)} and ether[7014] = 0x42 or len = 64"
+    with capturing(netns_pair.far, "-i", "veth0", "--at", "entry", "-w", str(path), expression) as process:
+        assert "xdpgeneric" not in netns_pair.far.shell("ip", "-d", "link", "show", "veth0").stdout
+        netns_pair.near.send(big, big[:-1], big.replace(b"\x42", b"\x43"), *numbered(2))
+        time.sleep(0.3)
+        _, said = ended(process)
+    assert said == "veth0: 3 captured, 2 filtered out, 0 dropped\n"
+    assert [each.data for each in frames_of(path)] == [big, *numbered(2)]
+    wireshark_reads(path)
+
+
+def test_at_xdp_the_verdict_is_told_which_is_to_pass(netns_pair: NetNsPair, tmp_path: Path) -> None:
+    path = tmp_path / "verdict.pcapng"
+    with capturing(netns_pair.far, "-i", "veth0", "--at", "entry", "-w", str(path)) as process:
+        netns_pair.near.send(*numbered(2))
+        time.sleep(0.3)
+        ended(process)
+    words = ["tshark", "-r", str(path), "-T", "fields", "-e", "frame.verdict.ebpf_xdp"]
+    told = subprocess.run(words, check=True, capture_output=True, text=True, timeout=60).stdout
+    assert told.split() == ["2", "2"]
+    assert [each.data for each in frames_of(path)] == numbered(2)
+
+
 def test_snapshots_are_cut_and_tell_the_length(netns_pair: NetNsPair, tmp_path: Path) -> None:
     path = tmp_path / "short.pcapng"
     sent = [frame(IPV4, bytes(range(size))) for size in range(1, 60)]

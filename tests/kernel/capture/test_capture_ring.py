@@ -8,7 +8,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 import pytest
 
 from meshlens.ebpf import Program
-from meshlens.probes.capture_block import CapturePoint
+from meshlens.probes.capture_frame import CapturePoint, frame_at
 from meshlens.probes.capture_program import capture_program
 from meshlens.probes.capture_ring import CHUNK_BYTES, CaptureRing
 
@@ -27,7 +27,7 @@ def ring(request: pytest.FixtureRequest) -> Iterator[CaptureRing]:
 
 
 def loaded(ring: CaptureRing, interface: int = 0, point: CapturePoint = "tc-in") -> Program:
-    return capture_program(ring.layout, None, point, interface).load(ring.maps)
+    return capture_program(ring.layout, None, frame_at(point), interface).load(ring.maps)
 
 
 def run_on(cpu: int, program: Program) -> None:

@@ -79,21 +79,31 @@ def test_once_as_json_tells_to_the_packet_what_was_sent_in_its_interval(
         assert rate * seconds == pytest.approx(packets, abs=0.1)
 
 
-@pytest.mark.parametrize(("ended_by", "code"), [(b"q", 0), (b"\x03", 130), (signal.SIGTERM, 143)])
-def test_the_full_screen_shows_traffic_and_leaves_terminal_and_interface_as_they_were(
-    netns_pair: NetNsPair, ended_by: bytes | int, code: int
+@pytest.mark.parametrize(
+    ("view", "ended_by", "code"),
+    [
+        ((), b"q", 0),
+        ((), b"\x03", 130),
+        ((), signal.SIGTERM, 143),
+        (("--plain",), signal.SIGINT, 130),
+        (("--plain",), signal.SIGTERM, 143),
+    ],
+)
+def test_it_shows_traffic_on_a_terminal_and_leaves_that_and_the_interface_as_they_were(
+    netns_pair: NetNsPair, view: tuple[str, ...], ended_by: bytes | int, code: int
 ) -> None:
-    pytest.importorskip("textual", reason="the full screen needs textual")
+    if not view:
+        pytest.importorskip("textual", reason="the full screen needs textual")
     terminal, theirs = pty.openpty()
     fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
-    words = line(netns_pair.far, "--interval", "0.2")
+    words = line(netns_pair.far, "--interval", "0.2", *view)
     process = subprocess.Popen(
         words, stdin=theirs, stdout=theirs, stderr=theirs, env=ENVIRONMENT, start_new_session=True
     )
     os.close(theirs)
     shown = Shown(terminal)
     assert shown.until(b"missed 0")
-    os.write(terminal, b"2")
+    os.write(terminal, b"2")  # a full screen shows stations then; tables have them anyway
     netns_pair.near.send(*[UDP] * 50)
     assert shown.until(MAC.encode())
     if isinstance(ended_by, bytes):

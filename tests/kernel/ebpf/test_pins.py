@@ -58,7 +58,9 @@ def test_a_pinned_program_runs_again_and_is_not_taken_for_a_map(bpffs: Path) -> 
 def attach(hook: str, program: Program, ifindex: int) -> Link:
     if hook == "xdp":
         return attach_xdp(program, ifindex)
-    return {"tcx": attach_tcx, "clsact": attach_clsact}[hook](program, ifindex, "ingress")
+    if hook == "tcx":
+        return attach_tcx(program, ifindex, "ingress")
+    return attach_clsact(program, ifindex, "ingress")
 
 
 @pytest.mark.parametrize("hook", ["tcx", "clsact", "xdp"])

@@ -4,10 +4,11 @@ import json
 import shutil
 import subprocess
 import threading
+from contextlib import ExitStack
 
 import pytest
 
-from meshlens.ebpf import ProgramType, attach_clsact, attach_tcx
+from meshlens.ebpf import ProgramType, attach_clsact, attach_tcx, attach_xdp
 from tests.kernel.ebpf.counting import FRAME, counter
 from tests.kernel.pins.conftest import Lab
 
@@ -33,7 +34,7 @@ def test_the_chains_of_an_interface_are_listed_in_order_ours_and_others(lab: Lab
         ("veth0", "clsact", "out", 1, "foreign", None),
     ]
     assert by == [True, False, True, False]
-    assert table[0].split()[:5] == ["INTERFACE", "HOOK", "DIR", "#", "PROGRAM"]
+    assert table[0].split()[:5] == ["INTERFACE", "HOOK", "DIR", "#", "PLACE"]
     assert table[1].endswith("meshlens, pinned as here")
     assert table[2].endswith("another")
 
@@ -61,6 +62,40 @@ def _memlock(identifier: int) -> int:
         ["bpftool", "-j", "map", "show", "id", str(identifier)], check=True, capture_output=True, text=True
     )
     return int(json.loads(shown.stdout)["bytes_memlock"])
+
+
+@pytest.mark.skipif(not shutil.which("bpftool"), reason="needs bpftool")
+def test_every_hook_is_as_bpftool_shows_it(lab: Lab) -> None:
+    skb, xdp = counter(ProgramType.SCHED_CLS, "skb").load(), counter(ProgramType.XDP, "xdp").load()
+    near = lab.near
+    attach = [
+        lambda: attach_xdp(xdp, near.ifindex, "generic"),
+        lambda: attach_tcx(skb, near.ifindex, "ingress"),
+        lambda: attach_tcx(skb, near.ifindex, "egress"),
+        lambda: attach_clsact(skb, near.ifindex, "egress"),
+    ]
+    with ExitStack() as attached:
+        for each in attach:
+            attached.enter_context(near.run(each))
+        (shown,) = json.loads(near.shell("bpftool", "-j", "net", "show", "dev", "veth0").stdout)
+        links = {
+            each["id"]: each["prog_id"] for each in json.loads(near.shell("bpftool", "-j", "link").stdout)
+        }
+        filters = near.shell("tc", "filter", "show", "dev", "veth0", "egress").stdout
+        status = lab.status("-i", "veth0")
+    assert [(each["hook"], each["program_id"]) for each in status if each["hook"].startswith("xdp")] == [
+        (f"xdp-{each['mode']}", each["id"]) for each in shown["xdp"]
+    ]
+    clsact = [each for each in shown["tc"] if each["kind"].startswith("clsact")]  # older ones know no TCX
+    assert [(each["hook"], each["direction"]) for each in status][1:] == [
+        ("tcx", "in"), ("tcx", "out"), ("clsact", "out"),
+    ]  # fmt: skip
+    assert [(each["id"], each["kind"]) for each in clsact] == [(status[-1]["program_id"], "clsact/egress")]
+    assert [links.get(each["link_id"]) for each in status] == [
+        xdp.info().id, skb.info().id, skb.info().id, None,
+    ]  # fmt: skip
+    assert f"pref {status[-1]['priority']} bpf" in filters
+    assert f"handle {status[-1]['handle']:#x}" in filters
 
 
 def test_statistics_count_each_run_while_they_are_on(lab: Lab, arp_list: str) -> None:

@@ -358,3 +358,18 @@ def test_what_goes_out_is_told_as_such_at_every_hook(netns_pair: NetNsPair) -> N
         flows = stream.finish()
         stream.close()
         assert sorted((flow.direction, flow.src_port) for flow in flows) == [("in", 2), ("out", 1)], attach
+
+
+def test_another_thread_ends_an_iteration_by_closing_and_what_was_seen_is_still_told(
+    netns_pair: NetNsPair, watch: Callable[..., LiveFlows]
+) -> None:
+    stream = watch()
+    netns_pair.near.send(udp(1))
+    told: list[Flow] = []
+    reading = threading.Thread(target=lambda: netns_pair.far.run(lambda: told.extend(stream)))
+    reading.start()
+    time.sleep(0.2)
+    stream.close()
+    reading.join(5)
+    assert not reading.is_alive()
+    assert [(flow.src_port, flow.ended) for flow in told] == [(1, "end")]

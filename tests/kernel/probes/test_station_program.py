@@ -1,13 +1,11 @@
 """The station program counts every frame as the definition in Python does."""
 
 import random
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 
 import pytest
 
 from meshlens.ebpf import BpfError, Map, Program, Skb, pack_context
-from meshlens.packet import craft
-from meshlens.packet.mesh import overhead_mix, payload_mix
 from meshlens.probes.snapshot import Direction
 from meshlens.probes.station_layout import (
     FIRSTS,
@@ -21,10 +19,9 @@ from meshlens.probes.station_layout import (
 )
 from meshlens.probes.station_packet import sightings
 from meshlens.probes.station_program import load_stations, station_program
-from meshlens.probes.station_protocols import CLASSES
 from meshlens.probes.station_table import Place, fold
 from tests.data import needs_data
-from tests.oracle.corpus import Sample, captured, clients, damaged, mesh_mixes
+from tests.oracle.corpus import captured, clients, damaged, mesh_mixes
 
 pytestmark = pytest.mark.kernel
 

@@ -191,26 +191,63 @@ def test_every_packet_is_told_or_missed_while_stations_come_and_go_all_the_time(
     assert session.missed["fetched"] < 20
 
 
+@pytest.mark.skipif(len(os.sched_getaffinity(0)) < 2, reason="needs two CPUs")
+def test_what_several_cpus_saw_of_a_station_is_added_up(
+    netns_pair: NetNsPair, watch: Callable[..., StationSession]
+) -> None:
+    session = watch()
+    for cpu in sorted(os.sched_getaffinity(0))[:2]:
+
+        def send(cpu: int = cpu) -> None:
+            os.sched_setaffinity(0, {cpu})  # of this thread, which is no more afterwards
+            with socket.socket(socket.AF_PACKET, socket.SOCK_RAW) as sender:
+                sender.bind(("veth0", 0))
+                for _ in range(10):
+                    sender.send(udp(1))
+
+        netns_pair.near.run(send)
+    ((_, meter),) = session._meters
+    assert len(list(meter._stations.keys())) == 2
+    (station,) = session.stations()
+    assert (station.in_packets, station.in_bytes) == (20, 20 * len(udp(1)))
+
+
 def test_stations_of_an_interface_that_is_gone_are_told_and_go_on_when_it_returns(
     netns_pair: NetNsPair, watch: Callable[..., StationSession]
 ) -> None:
-    def follow(session: StationSession) -> None:
-        netns_pair.far.run(lambda: session.wait(0.2))
-
     session = watch()
     netns_pair.near.send(udp(1), udp(2))
-    for command in (
-        ("link", "del", "veth0"),
-        ("link", "add", "veth0", "type", "veth", "peer", "name", "veth0", "netns", netns_pair.near.name),
-        ("link", "set", "veth0", "up"),
-    ):
-        netns_pair.far.shell("ip", *command)
-        follow(session)
-    netns_pair.near.shell("ip", "link", "set", "veth0", "up")
-    follow(session)
+    flap(netns_pair, session)
     netns_pair.near.send(udp(1))
     assert {each.mac: each.packets for each in session.stations()} == {mac(1): 2, mac(2): 1}
     assert session.missed == NOTHING_MISSED
+
+
+def test_an_interface_that_flaps_takes_nothing_with_it(
+    netns_pair: NetNsPair, watch: Callable[..., StationSession]
+) -> None:
+    session = watch()
+    counted, descriptors = 0, list[int]()
+    for _ in range(6):
+        netns_pair.near.send(udp(1), udp(2))
+        counted += 2
+        flap(netns_pair, session)
+        assert sum(each.packets for each in session.stations()) == counted
+        descriptors.append(sum(1 for _ in Path("/proc/self/fd").iterdir()))
+    assert len(set(descriptors[1:])) == 1
+
+
+def flap(pair: NetNsPair, session: StationSession) -> None:
+    """Take the watched interface away and bring it back."""
+    for command in (
+        ("link", "del", "veth0"),
+        ("link", "add", "veth0", "type", "veth", "peer", "name", "veth0", "netns", pair.near.name),
+        ("link", "set", "veth0", "up"),
+    ):
+        pair.far.shell("ip", *command)
+        pair.far.run(lambda: session.wait(0.2))
+    pair.near.shell("ip", "link", "set", "veth0", "up")
+    pair.far.run(lambda: session.wait(0.2))
 
 
 def test_a_killed_process_leaves_nothing_attached(netns_pair: NetNsPair) -> None:

@@ -40,11 +40,13 @@ def test_a_missing_comfort_is_told_with_reason_and_victim_and_is_no_failure(
     kernel["attach: TCX"] = TCX_WHY
     assert run(["doctor"]) == 0
     out = capsys.readouterr().out
-    assert f"no    attach: TCX\n      {TCX_WHY}\n      suffers: count: attaches by clsact" in out
+    assert f"no    attach: TCX\n      {TCX_WHY}\n      suffers: count, capture, flows, " in out
     assert out.endswith(f"Every command works; missing features: 1 of {len(_PROBES) + 1}.\n")
 
 
-@pytest.mark.parametrize("name", ["program: sched_cls (tc)", "program: socket filter", "map: per-CPU array"])
+@pytest.mark.parametrize(
+    "name", ["program: sched_cls (tc)", "program: socket filter", "map: per-CPU array", "map: hash"]
+)
 def test_without_what_counting_needs_it_fails(
     name: str, kernel: dict[str, str], capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -96,6 +96,31 @@ def test_numbers_and_tab_turn_to_pages() -> None:
     play(script)
 
 
+def test_a_click_on_a_tab_turns_to_its_page_and_one_on_a_line_goes_there_then_drills() -> None:
+    async def script(app: TopApp, pilot: Pilot[None]) -> None:
+        await pilot.click("#tabs", offset=(screen(app)[1].index("stations"), 0))
+        assert screen(app)[3].startswith("station ")
+        await pilot.press("1")
+        name = lines_of(app)[1].split()[0]
+        await pilot.click(Grid, offset=(3, 2))
+        assert app.query_one(Grid).line.interface.name == name  # type: ignore[union-attr]
+        await pilot.click(Grid, offset=(3, 2))
+        assert f" of 200 stations · on {name}" in screen(app)[2]
+
+    play(script)
+
+
+def test_turning_to_another_page_ends_the_typing_and_keeps_what_was_searched_for() -> None:
+    async def script(app: TopApp, pilot: Pilot[None]) -> None:
+        await pilot.press("2", "slash", *"host-91", "tab")
+        assert app.query_one(Grid).has_focus
+        assert " of 300 flows · by " in screen(app)[2]
+        await pilot.press("shift+tab")
+        assert screen(app)[2].startswith("1 of 200 stations · with 'host-91'")
+
+    play(script)
+
+
 def test_sorting_and_reversing_are_told_and_done() -> None:
     async def script(app: TopApp, pilot: Pilot[None]) -> None:
         await pilot.press("4", "s")

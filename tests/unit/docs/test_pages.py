@@ -1,12 +1,19 @@
 """What the pages link to is there, and what they quote is what stands in the files."""
 
+import os
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
+import meshlens
 from meshlens.filters.compiler import compile_list
 from meshlens.filters.lists import parse_list
+from meshlens.outputs.transmitters import transmitter_table
+from meshlens.packet.capture import write_pcap
+from meshlens.packet.wifi_mix import wifi_mix
 
 ROOT = Path(__file__).parents[3]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md")), ROOT / "packaging" / "README.md"]
@@ -47,3 +54,18 @@ def test_the_probe_in_the_readme_is_part_of_the_example() -> None:
 
 def test_the_five_filters_explained_are_the_five_drawn() -> None:
     assert f"```filters\n{(ROOT / 'docs' / 'img' / 'five.filters').read_text()}```" in FRONT[2].read_text()
+
+
+def test_the_wifi_statistics_are_those_of_the_survey() -> None:
+    command = [sys.executable, str(ROOT / "tools" / "wifi_docs.py"), "--check"]
+    subprocess.run(command, check=True, env=os.environ | {"PYTHONPATH": str(ROOT / "src")})
+
+
+@pytest.mark.parametrize("filter", ["", "wlan type data"])
+def test_the_transmitters_shown_are_those_of_the_made_up_capture(filter: str, tmp_path: Path) -> None:
+    path = tmp_path / "air.pcap"
+    write_pcap(path, wifi_mix(), 127)
+    heard = meshlens.transmitters(read=path, filter=filter)
+    table = transmitter_table(heard.transmitters(), heard.outcomes)
+    command = f"$ meshlens wifi --read air.pcap {filter}".rstrip()
+    assert f"{command}\n{table}```" in (ROOT / "docs" / "wifi.md").read_text()

@@ -13,6 +13,10 @@ def test_the_example_on_the_page_is_the_one_that_the_tests_run() -> None:
     assert f"```python\n{EXAMPLE}```" in PAGE
 
 
+def test_the_example_of_tracing_on_the_page_is_the_one_that_the_tests_run() -> None:
+    assert f"```python\n{(ROOT / 'examples' / 'retransmissions.py').read_text()}```" in PAGE
+
+
 def test_the_listing_on_the_page_is_the_examples() -> None:
     names: dict[str, object] = {}
     exec(EXAMPLE.split("program = ", maxsplit=1)[0], names)  # noqa: S102 - our own file, its part without a kernel

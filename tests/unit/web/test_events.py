@@ -14,6 +14,7 @@ from starlette.types import Message
 
 from meshlens.web import events, live
 from meshlens.web.app import create_app
+from meshlens.web.past import Past
 from tests.readings import INTERFACES, START_NS, reading, time_of
 from tests.unit.web.conftest import Site
 from tests.web_site import FakeHub, serving
@@ -224,7 +225,7 @@ def test_without_viewers_a_tick_is_made_every_ten_seconds_only(fresh: Site) -> N
 
 def test_the_past_of_a_chart_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(live, "_IDLE_NS", 0)
-    monkeypatch.setattr(live, "_RECENT", 8)
+    monkeypatch.setattr(live, "Past", lambda: Past(8))
     hub = FakeHub(reading(100))
     with serving(create_app(hub), hub) as port:
         site = Site(hub, port)

@@ -1,15 +1,19 @@
 """What is made of two readings for those who watch."""
 
 import json
+import subprocess
+import sys
 from dataclasses import replace
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from meshlens.probes.rates import rates
 from meshlens.probes.reading import ProbeCost, Reading
 from meshlens.probes.snapshot import Count
-from meshlens.web.tick import Tick, tick
+from meshlens.web.past import PAST_TOP, Past
+from meshlens.web.tick import By, Tick, tick
 from tests.readings import FILTERS, INTERFACES, STATIONS, reading
 
 BEFORE, NOW = reading(40), reading(44)
@@ -99,12 +103,40 @@ def test_no_time_between_two_readings_is_no_error() -> None:
     assert all(row["in"] == [0, 0] for row in event["interfaces"])
 
 
-def test_slimming_keeps_what_charts_draw() -> None:
-    whole = tick_of(BEFORE, NOW)
-    slim = whole.slim(12)
-    for by in ("bytes", "packets"):
-        for interface in ("", *INTERFACES):
-            one, other = json.loads(whole.json(interface, 12, by)), json.loads(slim.json(interface, 12, by))
-            for table in ("interfaces", "filters", "stations"):
-                assert one[table] == other[table]
-    assert len(slim.filters) <= 2 * 12 * len(INTERFACES)
+@pytest.mark.parametrize("by", ["bytes", "packets"])
+@pytest.mark.parametrize("interface", ["", *INTERFACES])
+def test_the_past_holds_what_charts_draw(interface: str, by: By) -> None:
+    whole, past = tick_of(BEFORE, NOW), Past()
+    past.add(whole)
+    (kept,) = past.events(interface, by)
+    event = json.loads(whole.json(interface, PAST_TOP, by))
+    for name in ("time", "seconds", "interfaces"):
+        assert kept[name] == event[name]
+    for name in ("filters", "stations"):  # in the same order, but for those that rounding made equal
+        place = ["packets", "bytes"].index(by)
+        sums = [[row["in"][place] + row["out"][place] for row in each[name]] for each in (kept, event)]
+        assert sums[0] == pytest.approx(sums[1], abs=0.2)
+        assert {row["interface"] for row in kept[name]} <= ({interface} if interface else set(INTERFACES))
+
+
+def test_tables_need_no_extra() -> None:
+    """`meshlens top --json` has them, too."""
+    code = "import sys, meshlens.web.tables; print({'starlette', 'uvicorn'} & set(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "set()\n"
+
+
+def test_the_past_is_small_and_bounded() -> None:
+    past = Past(5)
+    for at in range(7):
+        past.add(tick_of(BEFORE, replace(NOW, time_ns=NOW.time_ns + at)))
+    assert [event["time"] for event in past.events("", "bytes")] == [
+        (NOW.time_ns + at) / 1e9 for at in range(2, 7)
+    ]
+    assert sum(len(packed) for _, packed in past._packed) < 5 * 12_000
+    assert past.knows(NOW.time_ns + 6)
+    assert not past.knows(NOW.time_ns)
+    assert len(past.events("", "bytes", NOW.time_ns + 4)) == 2
+    past.add(tick_of(BEFORE, replace(NOW, time_ns=NOW.time_ns + 3)))  # the clock was set back
+    assert not past.knows(NOW.time_ns + 6)
+    assert len(past.events("", "bytes")) == 2

@@ -23,7 +23,8 @@ export class Store {
   /** `top` is how many rows a table of the event has at most, besides those of the names in `watched`. */
   add(event, top, watched) {
     const last = this.#ticks.at(-1);
-    if (last && event.time <= last.time) return;
+    if (last?.time === event.time) return;
+    if (last?.time > event.time) this.clear(); // the clock was set back
     const rows = {};
     for (const kind of KINDS) rows[kind] = new Map(event[kind].map((row) => [keyOf(row), row]));
     const whole = { interfaces: true, filters: event.filters.length < top, stations: event.stations.length < top };

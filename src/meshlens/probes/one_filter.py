@@ -1,0 +1,37 @@
+"""The one filter of a probe, as code in front of its program."""
+
+from meshlens.decision.access import BufferedAccess, DirectAccess
+from meshlens.decision.codegen import GraphLabels, emit_graph
+from meshlens.ebpf import Asm
+from meshlens.ebpf.contexts import Skb
+from meshlens.filters.compiler import CompiledList
+from meshlens.probes.snapshot import Direction
+
+__all__ = ["emit_filter"]
+
+
+def emit_filter(asm: Asm, compiled: CompiledList, direction: Direction, *, out: str, unreadable: str) -> None:
+    """Go `out` with the skb in R6 if the filter does not match it; `compiled` is the list of that filter.
+
+    Leaves R6 and R9 alone, and the stack from -32 to -80. The program needs decision.access.buffer_map().
+    """
+    way = 0 if direction == "in" else 1
+    (graph,) = compiled.graphs
+    labels = GraphLabels(0, "matched", out)
+    direct = DirectAccess(asm, Skb, way, elsewhere="elsewhere", lost=unreadable)
+    asm.block("filter")
+    emit_graph(asm, graph, direct, labels, _NoMarks())
+    asm.block("filter, from a copy")
+    asm.label("elsewhere")
+    emit_graph(asm, graph, BufferedAccess(asm, way, unreadable=unreadable), labels, _NoMarks())
+    asm.label("matched")
+
+
+class _NoMarks:
+    """One filter has one class of frames: nothing is marked on the way to the verdict."""
+
+    def row(self) -> None:
+        raise AssertionError("one filter has no rows")
+
+    def mark(self, slots: tuple[int, ...], once: tuple[int, ...]) -> None:
+        raise AssertionError("one filter needs no marks")

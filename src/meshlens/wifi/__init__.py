@@ -1,0 +1,1 @@
+"""Wi-Fi: what is on the air, by transmitter, and where each number about it comes from."""

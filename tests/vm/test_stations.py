@@ -1,0 +1,20 @@
+"""Stations in other kernels: those of a capture of the same frames."""
+
+from pathlib import Path
+
+import meshlens
+from meshlens.packet.capture import write_pcap
+from tests.kernel.count.traffic import FRAMES
+from tests.vm.conftest import VirtualMachine
+from tests.vm.guest.stations import timeless
+
+
+def test_stations_are_those_of_a_capture_of_the_same_frames(vm: VirtualMachine, tmp_path: Path) -> None:
+    write_pcap(tmp_path / "sent.pcap", [frame.data for frame in FRAMES])
+    expected = timeless(meshlens.stations(read=tmp_path / "sent.pcap").stations())
+    answer = vm.ask("stations")
+    assert answer["stations"] == expected
+    assert len(expected) > 30
+    assert set(answer["missed"].values()) == {0}
+    assert answer["left"] == 0
+    assert answer["clock"] == "coarse"
