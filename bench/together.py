@@ -25,8 +25,8 @@ from meshlens.packet.mesh import MeshFrame
 from meshlens.probes.flows.maps import FlowOptions
 from meshlens.probes.flows.program import flow_program
 from meshlens.probes.stations.program import load_stations, station_program
-from meshlens.probes.traffic.program import traffic_program
 from meshlens.probes.traffic import layout as traffic_layout
+from meshlens.probes.traffic.program import traffic_program
 
 _STATIONS = 4_096
 _SETTLE_S = 0.005

@@ -20,8 +20,8 @@ from meshlens.probes.capture.ring import CaptureRing
 from meshlens.probes.flows.files import FileFlows
 from meshlens.probes.flows.maps import FlowOptions
 from meshlens.probes.flows.record import Flow
-from meshlens.probes.traffic.program import traffic_program
 from meshlens.probes.traffic import layout as traffic_layout
+from meshlens.probes.traffic.program import traffic_program
 
 # What of a flow has to be the same in each kernel.
 FLOW_FIELDS = (

@@ -117,8 +117,10 @@ class _Meters(Follower[StationMeter]):
         """Read what there is now."""
         for _, meter in self:
             meter.read()
-        for seen in self._gone.values():
-            seen.drop_idle(time.time_ns() - self.idle_ns)
+        here = {interface.name: meter.seen.entries for interface, meter in self}
+        for name, seen in self._gone.items():
+            # Who goes on where the interface is back keeps all counts: they never become less while it lives.
+            seen.drop_idle(time.time_ns() - self.idle_ns, but=here.get(name, ()))
         self._gone = {name: seen for name, seen in self._gone.items() if seen.entries}
 
     def seen(self) -> dict[str, Seen]:

@@ -1,7 +1,7 @@
 """Stations put together: from frames as the program would count them, and from fragments to records."""
 
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field
 from itertools import compress
 
@@ -53,10 +53,10 @@ class Seen:
         for which in (SYN, DHCP):
             self.firsts.pop((place[0], which), None)
 
-    def drop_idle(self, before_ns: int) -> None:
-        """Forget those whose last packet came before that time."""
+    def drop_idle(self, before_ns: int, but: Collection[Place] = ()) -> None:
+        """Forget those whose last packet came before that time, `but` some."""
         for place, entry in list(self.entries.items()):
-            if entry.last_ns < before_ns:
+            if entry.last_ns < before_ns and place not in but:
                 self.drop(place)
 
 
