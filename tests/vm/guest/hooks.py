@@ -10,7 +10,7 @@ from meshlens.cli.main import run
 from meshlens.ebpf import attached
 from meshlens.packet.replay import replay
 from tests.kernel.count.traffic import FRAMES, MTU, RATE_PPS
-from tests.vm.guest.links import answer, shell, veth
+from tests.vm.guest.links import alone, answer, shell, veth
 
 COUNTER = str(Path(__file__).parents[2] / "objects" / "counter.o")
 COMMANDS = {
@@ -31,6 +31,7 @@ def command(*words: str) -> tuple[int, str]:
 
 
 def main() -> None:
+    alone()
     veth("near0", "far0", mtu=MTU)
     shell("mount -t bpf bpf /sys/fs/bpf")  # in this script's own mount namespace
     with meshlens.interfaces("far0") as session:

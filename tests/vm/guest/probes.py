@@ -4,7 +4,7 @@ import contextlib
 
 import meshlens
 from meshlens.packet.replay import replay
-from meshlens.probes.plan import AttachMode
+from meshlens.probes.count.plan import AttachMode
 from tests.kernel.count.traffic import FRAMES, MTU, RATE_PPS, counts, filters, missed
 from tests.vm.guest.links import Capturing, Tcpdump, alone, answer, shell, timeless, veth
 

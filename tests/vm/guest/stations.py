@@ -4,10 +4,10 @@ from collections.abc import Iterable
 
 import meshlens
 from meshlens.packet.replay import replay
-from meshlens.probes.station_program import kernel_clock
-from meshlens.probes.station_record import Station
+from meshlens.probes.stations.program import kernel_clock
+from meshlens.probes.stations.record import Station
 from tests.kernel.count.traffic import FRAMES, MTU, RATE_PPS
-from tests.vm.guest.links import answer, shell, veth
+from tests.vm.guest.links import alone, answer, shell, veth
 
 
 def timeless(stations: Iterable[Station]) -> list[str]:
@@ -23,6 +23,7 @@ def timeless(stations: Iterable[Station]) -> list[str]:
 
 
 def main() -> None:
+    alone()
     veth("near0", "far0", mtu=MTU)
     with meshlens.stations("far0") as session:
         replay("near0", [frame.data for frame in FRAMES], rate_pps=RATE_PPS / 5)
