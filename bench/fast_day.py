@@ -24,7 +24,7 @@ from meshlens.outputs.hub import Hub
 from meshlens.outputs.parquet import ParquetHours
 from meshlens.outputs.sinks import Sink
 from meshlens.packet import craft
-from meshlens.probes.monitor import Monitor
+from meshlens.probes.monitor.session import Monitor
 from meshlens.probes.reading import Reading
 
 _DAY_NS: Final = 86_400 * 10**9

@@ -31,9 +31,9 @@ from meshlens.ebpf import (
     attach_xdp,
 )
 from meshlens.packet import craft
-from meshlens.probes.flow_layout import FLOWS, Fragment
-from meshlens.probes.flow_maps import OUTCOMES, TALLY, FlowOptions, read_tally
-from meshlens.probes.flow_program import flow_program
+from meshlens.probes.flows.layout import FLOWS, Fragment
+from meshlens.probes.flows.maps import OUTCOMES, TALLY, FlowOptions, read_tally
+from meshlens.probes.flows.program import flow_program
 
 _FRAMES, _FRAMES_QUICK = 2_000_000, 400_000
 _SOURCE_AT, _PORT_AT, _BYTES = 26, 34, 60

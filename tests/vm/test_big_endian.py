@@ -9,7 +9,7 @@ import pytest
 
 from meshlens.filters.compiler import compile_list
 from meshlens.packet.capture import read_capture, write_pcap
-from meshlens.probes.count_program import MISSED, Hook, count_program
+from meshlens.probes.count.program import MISSED, Hook, count_program
 from tests.kernel.count.traffic import FRAMES, filters, truth
 from tests.vm.captures import fields, save
 from tests.vm.conftest import ROOT

@@ -10,9 +10,9 @@ from meshlens.cli.toml import load_toml
 from meshlens.errors import UsageError
 from meshlens.filters.lists import FilterDef, FilterList, load_list
 from meshlens.outputs.history.schema import LEVELS
-from meshlens.probes.count import DirectionChoice
-from meshlens.probes.monitor import PROBES, ProbeName
-from meshlens.probes.plan import AttachMode
+from meshlens.probes.count.plan import AttachMode
+from meshlens.probes.count.session import DirectionChoice
+from meshlens.probes.monitor.session import PROBES, ProbeName
 
 __all__ = ["Settings", "load_settings", "read_token"]
 

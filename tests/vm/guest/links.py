@@ -13,9 +13,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from meshlens.probes.capture import CaptureSession, CaptureSettings
-from meshlens.probes.capture_files import CaptureOutput, Rotation
-from meshlens.probes.capture_frame import CapturePoint
+from meshlens.probes.capture.files import CaptureOutput, Rotation
+from meshlens.probes.capture.frame import CapturePoint
+from meshlens.probes.capture.session import CaptureSession, CaptureSettings
 
 __all__ = ["Capturing", "Tcpdump", "answer", "send", "shell", "veth"]
 

@@ -5,8 +5,8 @@ from collections.abc import Iterable
 
 import meshlens
 from meshlens.packet.replay import replay
-from meshlens.probes.flow_record import Flow
-from meshlens.probes.plan import AttachMode
+from meshlens.probes.count.plan import AttachMode
+from meshlens.probes.flows.record import Flow
 from tests.kernel.count.traffic import FRAMES, MTU, RATE_PPS, counts, filters, missed
 from tests.vm.guest.links import Capturing, Tcpdump, answer, shell, veth
 
