@@ -207,9 +207,17 @@ def _samples(reading: Reading) -> Iterator[dict[str, Any]]:
         }
 
 
-if __name__ == "__main__":
-    for word in sys.argv[1:]:
+def main(words: list[str]) -> int:
+    """Convert these spools; one that cannot be converted stays, and holds up no other."""
+    failed = 0
+    for word in words:
         try:
             convert(Path(word))
-        except (OSError, TypeError, ValueError) as error:
-            sys.exit(f"{word}: {error}")
+        except (AttributeError, OSError, TypeError, ValueError) as error:
+            failed += 1
+            print(f"meshlens: cannot convert {word}: {error}", file=sys.stderr)
+    return min(failed, 1)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -100,6 +100,7 @@ def test_leftovers_of_long_ago_are_converted_at_the_start(tmp_path: Path) -> Non
 def test_an_hour_that_cannot_be_converted_is_said_and_its_lines_stay(tmp_path: Path) -> None:
     spool = tmp_path / ".flows-2026-11-23T09.jsonl"
     spool.write_text('{"src_port": "x"}\n')
+    (tmp_path / ".flows-2026-11-23T09.1.jsonl").write_text('{"src_port": 80}\n')
     sink = ParquetHours(tmp_path)
     sink.write(at(1, 0))
     sink._children[0].wait(60)
@@ -108,6 +109,7 @@ def test_an_hour_that_cannot_be_converted_is_said_and_its_lines_stay(tmp_path: P
     sink.write(at(3, 2))
     sink.close()
     assert spool.read_text() == '{"src_port": "x"}\n'
+    assert (tmp_path / "flows-2026-11-23T09.1.parquet").exists()
 
 
 def test_a_file_that_is_there_is_not_replaced(tmp_path: Path) -> None:
