@@ -95,8 +95,8 @@ def talk() -> None:
     shell("""
         ping -c 10 -i 0.05 -q 10.7.0.2; ping -c 3 -i 0.05 -s 1400 -q 10.7.0.2
         ip netns exec n1 ping -c 5 -i 0.05 -q 10.7.0.1
-        ping -c 3 -i 0.2 -b -q 10.7.0.255 || true
-        ip netns exec n1 ping -c 3 -i 0.2 -b -q 10.7.0.255 || true
+        ping -c 3 -i 0.2 -W 0.3 -b -q 10.7.0.255 || true
+        ip netns exec n1 ping -c 3 -i 0.2 -W 0.3 -b -q 10.7.0.255 || true
     """)
 
 
