@@ -29,8 +29,8 @@ from meshlens.ebpf import (
     Skb,
     Slot,
 )
-from meshlens.probes.flow_layout import KEY_BYTES
-from meshlens.probes.flow_parse import KEY, emit_parse
+from meshlens.probes.flows.layout import KEY_BYTES
+from meshlens.probes.flows.parse import KEY, emit_parse
 
 __all__ = ["emptied", "event_program", "lost"]
 

@@ -21,11 +21,11 @@ from bench.network import Namespace, joined
 from bench.programs import empty_program, load
 from bench.report import Figure
 from meshlens.ebpf import attach_tcx
-from meshlens.probes.flow_maps import FlowOptions
-from meshlens.probes.flow_program import flow_program
-from meshlens.probes.flow_stream import compile_filter
-from meshlens.probes.flows import LiveFlows
-from meshlens.probes.stations import stations
+from meshlens.probes.flows.maps import FlowOptions
+from meshlens.probes.flows.program import flow_program
+from meshlens.probes.flows.session import LiveFlows
+from meshlens.probes.flows.stream import compile_filter
+from meshlens.probes.stations.session import stations
 
 _BATCHES = 600
 _SETTLE_S = 0.05  # what loading and freeing programs leaves for the kernel to do

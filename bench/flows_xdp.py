@@ -32,12 +32,14 @@ from meshlens.ebpf import (
     attach_xdp,
 )
 from meshlens.packet import craft
-from meshlens.probes import flow_layout, flow_maps, station_layout
 from meshlens.probes.chain import NEXT
-from meshlens.probes.flow_maps import FlowOptions
-from meshlens.probes.flow_program import flow_program
-from meshlens.probes.station_program import station_program
-from meshlens.probes.station_tables import TABLES, fill_tables
+from meshlens.probes.flows import layout as flow_layout
+from meshlens.probes.flows import maps as flow_maps
+from meshlens.probes.flows.maps import FlowOptions
+from meshlens.probes.flows.program import flow_program
+from meshlens.probes.stations import layout as station_layout
+from meshlens.probes.stations.program import station_program
+from meshlens.probes.stations.tables import TABLES, fill_tables
 
 _FRAMES, _FRAMES_QUICK = 2_000_000, 400_000
 _STATIONS = 4_096

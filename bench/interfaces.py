@@ -16,8 +16,8 @@ from bench.programs import empty_program, load
 from bench.report import Figure
 from meshlens.packet import craft
 from meshlens.packet.mesh import MeshFrame
-from meshlens.probes.traffic_layout import COUNTERS, prepare, read_counters
-from meshlens.probes.traffic_program import traffic_program
+from meshlens.probes.traffic.layout import COUNTERS, prepare, read_counters
+from meshlens.probes.traffic.program import traffic_program
 
 _TARGET_NS = 15
 _MACS = ("02:00:00:00:00:0a", "02:00:00:00:00:0b")

@@ -9,8 +9,8 @@ from meshlens.ebpf import R0, R1, R2, R6, Asm, MapSpec, MapType, Program, Progra
 from meshlens.errors import NotSupported, PermissionDenied
 from meshlens.filters.compiler import CompiledList, compile_list
 from meshlens.filters.lists import parse_list
-from meshlens.probes.count_program import Hook, count_program
-from meshlens.probes.readout import COUNTERS, Layout, Totals, read_counters
+from meshlens.probes.count.program import Hook, count_program
+from meshlens.probes.count.readout import COUNTERS, Layout, Totals, read_counters
 
 __all__ = [
     "HOOKS",

@@ -21,8 +21,9 @@ _SCRAPE_S = 5.0
 #: Readings before it counts: compiling, attaching, and the first page are over.
 _WARM_UP_S = 12.0
 _PROGRAMS = 8  # of each interface: four probes, both directions
-#: Every frame once a second, on every interface.
-_FRAMES = 120
+#: Every frame once a second, on every interface: from clients, and a few from the mesh, whose inner stations
+#: and originators count as stations too.
+_CLIENT_FRAMES, _MESH_FRAMES = 110, 4
 
 _CONFIG = """
 interfaces = ["veth*"]
@@ -52,7 +53,8 @@ def figures(quick: bool) -> Iterator[Figure]:
     times, pages = zip(*scrapes, strict=True)
     page = gzip.decompress(pages[-1]).decode()
     stations = sum(map(int, re.findall(r"^meshlens_stations\{.*\} (\d+)", page, re.MULTILINE)))
-    note = f"{stations} stations, a reading and a scrape every {_SCRAPE_S:.0f} s, history on a disk"
+    flows = sum(map(int, re.findall(r"^meshlens_flows\{.*\} (\d+)", page, re.MULTILINE)))
+    note = f"{stations} stations, {flows} flows, a reading and a scrape every {_SCRAPE_S:.0f} s, with history"
     yield Figure("CPU", cpu, "% of a core", note, at_most=2)
     yield Figure("resident memory", resident, "MiB", "Rss", at_most=80)
     yield Figure("its share of memory", own, "MiB", "Pss: shared pages by halves")
@@ -62,10 +64,14 @@ def figures(quick: bool) -> Iterator[Figure]:
 
 
 def _frames(interface: int) -> list[bytes]:
-    """Mesh traffic of this interface's stations."""
-    own = range(interface, _STATIONS, _PAIRS)
+    """Traffic of this interface's stations."""
+    own = range(interface, _STATIONS - 30, _PAIRS)
     addresses = [bytes((0xA4, 0xCF, 0x12, 0, station >> 8, station & 255)) for station in own]
-    frames = [each.data for each in overhead()[:_FRAMES]]
+    clients, mesh = (
+        [each.data for each in overhead() if each.kind.startswith("client/") is wanted]
+        for wanted in (True, False)
+    )
+    frames = clients[:_CLIENT_FRAMES] + mesh[:_MESH_FRAMES]
     return [
         frame[:6] + addresses[number % len(addresses)] + frame[12:] for number, frame in enumerate(frames)
     ]

@@ -12,9 +12,9 @@ from bench.programs import empty_program
 from bench.report import Figure, Skip
 from meshlens.ebpf import Program
 from meshlens.errors import NotSupported, PermissionDenied
-from meshlens.probes.flow_stream import compile_filter
+from meshlens.probes.flows.stream import compile_filter
 from meshlens.probes.snapshot import Direction
-from meshlens.probes.station_program import load_stations, station_program
+from meshlens.probes.stations.program import load_stations, station_program
 
 _STATIONS = 4_096
 _ONE, _TWO = {"TCP": "client/tcp", "UDP": "client/udp"}, {"TCP in batman-adv": "unicast/tcp"}

@@ -22,11 +22,11 @@ from meshlens.ebpf import Program, ProgramInfo, attach_tcx
 from meshlens.ebpf.statistics import run_statistics
 from meshlens.errors import NotSupported, PermissionDenied
 from meshlens.packet.mesh import MeshFrame
-from meshlens.probes import traffic_layout
-from meshlens.probes.flow_maps import FlowOptions
-from meshlens.probes.flow_program import flow_program
-from meshlens.probes.station_program import load_stations, station_program
-from meshlens.probes.traffic_program import traffic_program
+from meshlens.probes.flows.maps import FlowOptions
+from meshlens.probes.flows.program import flow_program
+from meshlens.probes.stations.program import load_stations, station_program
+from meshlens.probes.traffic import layout as traffic_layout
+from meshlens.probes.traffic.program import traffic_program
 
 _STATIONS = 4_096
 _SETTLE_S = 0.005

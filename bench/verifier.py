@@ -31,7 +31,7 @@ from meshlens.ebpf.insn import (
 )
 from meshlens.filters.compiler import compile_list
 from meshlens.filters.lists import parse_list
-from meshlens.probes.count_program import count_program
+from meshlens.probes.count.program import count_program
 
 _LD_IMM64, _LD_IMM64_REST, _NEG, _NEG32, _CALL, _EXIT, _JA = 0x18, 0x00, 0x87, 0x84, 0x85, 0x95, 0x05
 _MEMORY = {kind | size | MODE_MEM for kind in (LDX, ST, STX) for size in SIZE_BITS.values()}

@@ -13,7 +13,7 @@ from meshlens.ebpf import Program, run_statistics
 from meshlens.packet.craft_wifi import dot11, radiotap
 from meshlens.packet.radiotap import parse_radiotap
 from meshlens.packet.wifi_mix import wifi_mix
-from meshlens.probes.flow_stream import compile_filter
+from meshlens.probes.flows.stream import compile_filter
 from meshlens.wifi.monitor_frame import IEEE80211_RADIOTAP
 from meshlens.wifi.monitor_program import monitor_program
 

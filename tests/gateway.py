@@ -5,11 +5,11 @@ import random
 from collections import defaultdict
 from typing import Final
 
-from meshlens.probes.flow_record import Flow
+from meshlens.probes.flows.record import Flow
 from meshlens.probes.reading import ProbeCost, Reading
 from meshlens.probes.snapshot import Count, Direction
-from meshlens.probes.station_record import Station, StationKind
-from meshlens.probes.traffic_record import InterfaceTraffic, Traffic
+from meshlens.probes.stations.record import Station, StationKind
+from meshlens.probes.traffic.record import InterfaceTraffic, Traffic
 
 __all__ = ["Gateway"]
 

@@ -1,4 +1,4 @@
-"""Run the commands of docs/recipes (and docs/top.md) and write what they print into the pages.
+"""Run the commands of docs/recipes, top.md and history.md, and write what they print into the pages.
 
 In a page stands `<!-- scene: NAME -->` above each console block whose output is real. Its commands (lines
 that begin with "# ") are run one after another by a shell in a network namespace of their own, while the
@@ -18,7 +18,11 @@ from tempfile import TemporaryDirectory
 from tools.recipe_traffic import SCENES, playing
 
 ROOT = Path(__file__).resolve().parent.parent
-PAGES = (ROOT / "docs" / "top.md", *sorted((ROOT / "docs" / "recipes").glob("*.md")))
+PAGES = (
+    ROOT / "docs" / "top.md",
+    ROOT / "docs" / "history.md",
+    *sorted((ROOT / "docs" / "recipes").glob("*.md")),
+)
 BLOCK = re.compile(r"(?P<head><!-- scene: (?P<scene>\w+) -->\n```console\n)(?P<body>.*?)(?=```\n)", re.DOTALL)
 PROMPT = "# "
 #: Traffic passes before the first command, as it would.

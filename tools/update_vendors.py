@@ -19,7 +19,7 @@ from email.utils import parsedate_to_datetime
 from pathlib import Path
 from urllib.request import urlopen
 
-from meshlens.probes.vendors import BITS, VENDORS, pack_index
+from meshlens.probes.stations.vendors import BITS, VENDORS, pack_index
 
 FILES = ("oui.csv", "mam.csv", "oui36.csv", "iab.csv")
 IEEE = tuple(
@@ -56,7 +56,7 @@ def assignments(sources: Sequence[str]) -> tuple[dict[str, str], datetime]:
 
 
 def pack(found: dict[str, str], as_of: datetime) -> bytes:
-    """The file; see meshlens.probes.vendors."""
+    """The file; see meshlens.probes.stations.vendors."""
     blocks = bytearray()
 
     def place(content: bytes) -> tuple[int, int]:

@@ -12,22 +12,22 @@ if TYPE_CHECKING:
     from meshlens.filters.compiler import CompiledList, compile_list
     from meshlens.filters.lists import FilterList, load_list, parse_list
     from meshlens.packet.capture import CapturedFrame, read_capture
-    from meshlens.probes.count import CountSession, count
-    from meshlens.probes.flow_record import Flow
-    from meshlens.probes.flows import flows
-    from meshlens.probes.load import load_program, unload_id, unload_pin
-    from meshlens.probes.loaded import Loaded, loaded_programs
-    from meshlens.probes.monitor import Monitor, monitor
-    from meshlens.probes.offline import count_files
-    from meshlens.probes.pinned import PinnedCounter, open_pin, pin_names
-    from meshlens.probes.pins import detach_pin
-    from meshlens.probes.programs import find_program
+    from meshlens.probes.count.offline import count_files
+    from meshlens.probes.count.pinned import PinnedCounter, open_pin, pin_names
+    from meshlens.probes.count.pins import detach_pin
+    from meshlens.probes.count.session import CountSession, count
+    from meshlens.probes.flows.record import Flow
+    from meshlens.probes.flows.session import flows
+    from meshlens.probes.loading.load import load_program, unload_id, unload_pin
+    from meshlens.probes.loading.loaded import Loaded, loaded_programs
+    from meshlens.probes.loading.programs import find_program
+    from meshlens.probes.monitor.session import Monitor, monitor
     from meshlens.probes.reading import ProbeCost, Reading
     from meshlens.probes.snapshot import Count, Snapshot
-    from meshlens.probes.station_record import Station
-    from meshlens.probes.stations import stations
-    from meshlens.probes.traffic import InterfaceSession, interfaces
-    from meshlens.probes.traffic_record import InterfaceTraffic, Traffic
+    from meshlens.probes.stations.record import Station
+    from meshlens.probes.stations.session import stations
+    from meshlens.probes.traffic.record import InterfaceTraffic, Traffic
+    from meshlens.probes.traffic.session import InterfaceSession, interfaces
     from meshlens.wifi.transmitter_record import Transmitter
     from meshlens.wifi.transmitters import transmitters
 
@@ -81,22 +81,22 @@ _HOMES = {
     "meshlens.filters.compiler": ("CompiledList", "compile_list"),
     "meshlens.filters.lists": ("FilterList", "load_list", "parse_list"),
     "meshlens.packet.capture": ("CapturedFrame", "read_capture"),
-    "meshlens.probes.count": ("CountSession", "count"),
-    "meshlens.probes.flow_record": ("Flow",),
-    "meshlens.probes.flows": ("flows",),
-    "meshlens.probes.load": ("load_program", "unload_id", "unload_pin"),
-    "meshlens.probes.loaded": ("Loaded", "loaded_programs"),
-    "meshlens.probes.offline": ("count_files",),
-    "meshlens.probes.pinned": ("PinnedCounter", "open_pin", "pin_names"),
-    "meshlens.probes.pins": ("detach_pin",),
-    "meshlens.probes.programs": ("find_program",),
-    "meshlens.probes.monitor": ("Monitor", "monitor"),
+    "meshlens.probes.count.session": ("CountSession", "count"),
+    "meshlens.probes.flows.record": ("Flow",),
+    "meshlens.probes.flows.session": ("flows",),
+    "meshlens.probes.loading.load": ("load_program", "unload_id", "unload_pin"),
+    "meshlens.probes.loading.loaded": ("Loaded", "loaded_programs"),
+    "meshlens.probes.count.offline": ("count_files",),
+    "meshlens.probes.count.pinned": ("PinnedCounter", "open_pin", "pin_names"),
+    "meshlens.probes.count.pins": ("detach_pin",),
+    "meshlens.probes.loading.programs": ("find_program",),
+    "meshlens.probes.monitor.session": ("Monitor", "monitor"),
     "meshlens.probes.reading": ("ProbeCost", "Reading"),
     "meshlens.probes.snapshot": ("Count", "Snapshot"),
-    "meshlens.probes.station_record": ("Station",),
-    "meshlens.probes.stations": ("stations",),
-    "meshlens.probes.traffic": ("InterfaceSession", "interfaces"),
-    "meshlens.probes.traffic_record": ("InterfaceTraffic", "Traffic"),
+    "meshlens.probes.stations.record": ("Station",),
+    "meshlens.probes.stations.session": ("stations",),
+    "meshlens.probes.traffic.session": ("InterfaceSession", "interfaces"),
+    "meshlens.probes.traffic.record": ("InterfaceTraffic", "Traffic"),
     "meshlens.wifi.transmitter_record": ("Transmitter",),
     "meshlens.wifi.transmitters": ("transmitters",),
 }

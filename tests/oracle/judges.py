@@ -24,7 +24,7 @@ from meshlens.errors import NotSupported, PermissionDenied
 from meshlens.filters.compiler import CompiledList, compile_list
 from meshlens.filters.lists import FilterDef, FilterList
 from meshlens.filters.pcap import compile_cbpf
-from meshlens.probes.count_program import COUNTERS, MISSED, Hook, count_program, cpu_stride
+from meshlens.probes.count.program import COUNTERS, MISSED, Hook, count_program, cpu_stride
 from meshlens.probes.snapshot import Direction
 from tests.oracle.corpus import Sample
 

@@ -6,7 +6,7 @@ import pytest
 
 from meshlens.ebpf import ByteOrder
 from meshlens.filters.compiler import CompiledList, compile_list
-from meshlens.probes.count_program import Hook
+from meshlens.probes.count.program import Hook
 from tests.oracle.corpus import Sample, captured, clients, damaged, mesh_mixes
 from tests.oracle.expressions import sections
 from tests.oracle.judges import HOOKS, NEXT, Emulated, Slots, as_list, join

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from meshlens.errors import MeshlensError
-from meshlens.probes.flow_files import FileFlows
-from meshlens.probes.flow_maps import FlowOptions
-from meshlens.probes.flow_record import Flow
+from meshlens.probes.flows.files import FileFlows
+from meshlens.probes.flows.maps import FlowOptions
+from meshlens.probes.flows.record import Flow
 from tests.data import captures, needs_data
 from tests.oracle.tshark_flows import Conversations, Ends, conversations, totals
 

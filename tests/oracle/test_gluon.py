@@ -8,8 +8,8 @@ import pytest
 
 from meshlens.filters.compiler import CompiledList, compile_list
 from meshlens.packet.mesh import MeshFrame, overhead_mix, payload_mix
-from meshlens.probes.count_program import COUNTERS, Hook, count_program
-from meshlens.probes.readout import Layout, read_counters
+from meshlens.probes.count.program import COUNTERS, Hook, count_program
+from meshlens.probes.count.readout import Layout, read_counters
 from tests.data import needs_data
 from tests.oracle.conftest import Compare
 from tests.oracle.corpus import Sample, clients, damaged, mesh_mixes

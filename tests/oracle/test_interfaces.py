@@ -13,8 +13,8 @@ from meshlens.ebpf import BpfError
 from meshlens.errors import MeshlensError
 from meshlens.packet.capture import CapturedFrame, read_capture
 from meshlens.packet.ethertypes import LLC
-from meshlens.probes.traffic_layout import COUNTERS, Cast, frame_of, prepare, read_counters, size_class
-from meshlens.probes.traffic_program import traffic_program
+from meshlens.probes.traffic.layout import COUNTERS, Cast, frame_of, prepare, read_counters, size_class
+from meshlens.probes.traffic.program import traffic_program
 from tests.data import captures, needs_data
 
 pytestmark = [

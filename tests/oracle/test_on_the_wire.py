@@ -15,7 +15,7 @@ import pytest
 from meshlens.ebpf.attach import attach_socket, attach_tc
 from meshlens.ebpf.link import Link
 from meshlens.filters.compiler import CompiledList, compile_list
-from meshlens.probes.count_program import Hook
+from meshlens.probes.count.program import Hook
 from meshlens.probes.snapshot import Direction
 from tests.kernel.conftest import NetNs, NetNsPair, make_netns_pair
 from tests.oracle.corpus import Sample, captured, clients, mesh_mixes

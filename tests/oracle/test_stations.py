@@ -10,8 +10,8 @@ import pytest
 from meshlens.errors import MeshlensError
 from meshlens.packet.capture import read_capture, write_pcap
 from meshlens.packet.mesh import overhead_mix, payload_mix
-from meshlens.probes.station_files import FileStations
-from meshlens.probes.station_record import DhcpFingerprint, Station, StationKind, SynSignature
+from meshlens.probes.stations.files import FileStations
+from meshlens.probes.stations.record import DhcpFingerprint, Station, StationKind, SynSignature
 from tests.data import captures, needs_data
 
 pytestmark = [

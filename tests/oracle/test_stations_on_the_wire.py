@@ -7,9 +7,9 @@ from collections.abc import Iterable, Iterator
 import pytest
 
 import meshlens
-from meshlens.probes.station_layout import Fragment
-from meshlens.probes.station_packet import sightings
-from meshlens.probes.station_table import Place, fold
+from meshlens.probes.stations.layout import Fragment
+from meshlens.probes.stations.packet import sightings
+from meshlens.probes.stations.table import Place, fold
 from tests.kernel.conftest import NetNsPair, make_netns_pair
 from tests.oracle.corpus import captured, mesh_mixes
 from tests.oracle.test_on_the_wire import MTU, RingSender, plain_sender

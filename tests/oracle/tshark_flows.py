@@ -75,7 +75,7 @@ def _add(found: Conversations, told: dict[str, list[str]]) -> None:
     names = told["frame.protocols"][0].split(":")
     outermost = next((name for name in names if name not in _BEFORE_IP), "")
     if outermost not in ("ip", "ipv6"):
-        found.unreadable += int(told["frame.cap_len"][0]) < _ETHERNET_BYTES
+        found.unreadable += names[0] == "eth" and int(told["frame.cap_len"][0]) < _ETHERNET_BYTES
         return
     if f"{outermost}.src" not in told or f"{outermost}.dst" not in told:
         found.unreadable += 1

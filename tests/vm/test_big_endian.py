@@ -9,7 +9,7 @@ import pytest
 
 from meshlens.filters.compiler import compile_list
 from meshlens.packet.capture import read_capture, write_pcap
-from meshlens.probes.count_program import MISSED, Hook, count_program
+from meshlens.probes.count.program import MISSED, Hook, count_program
 from tests.kernel.count.traffic import FRAMES, filters, truth
 from tests.vm.captures import fields, save
 from tests.vm.conftest import ROOT
@@ -24,7 +24,7 @@ HOOKS: tuple[Hook, ...] = ("tc", "xdp", "socket")
 
 
 @pytest.fixture(scope="module")
-def machine() -> Iterator[Machine]:
+def machine(compiled: None) -> Iterator[Machine]:
     try:
         kernel = fetched("6.1-s390x")
     except Unavailable as error:
@@ -52,7 +52,10 @@ def program(hook: Hook) -> dict[str, Any]:
     return {
         "type": spec.type.name, "insns": spec.code.insns, "map_refs": spec.code.map_refs,
         "byteorder": spec.code.byteorder,
-        "maps": [[each.name, int(each.type), *each[2:]] for each in spec.maps.values()],
+        "maps": [
+            [each.name, int(each.type), each.key_size, each.value_size, each.max_entries, each.flags]
+            for each in spec.maps.values()
+        ],
     }  # fmt: skip
 
 

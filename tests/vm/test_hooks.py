@@ -3,7 +3,7 @@
 import json
 from collections import Counter
 
-from meshlens.probes.traffic_layout import frame_of
+from meshlens.probes.traffic.layout import frame_of
 from tests.kernel.count.traffic import FRAMES
 from tests.vm.conftest import VirtualMachine
 

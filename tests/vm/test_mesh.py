@@ -2,6 +2,7 @@
 
 import shutil
 import subprocess
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -9,10 +10,11 @@ from typing import Any
 import pytest
 
 import meshlens
+from meshlens.packet.batadv import inner_offset
 from tests.vm.captures import fields, save
 from tests.vm.conftest import VirtualMachine
+from tests.vm.guest.links import timeless
 from tests.vm.guest.mesh import PACKETS
-from tests.vm.guest.probes import timeless
 
 ALGORITHMS = {"BATMAN_IV": "iv_ogm", "BATMAN_V": "ogm2"}
 # include/uapi/linux/batadv_packet.h
@@ -107,6 +109,53 @@ def test_what_is_inside_is_what_tshark_finds(
     found = fields(dump(f"e0-{way}"), "frame.len", display_filter="batadv.unicast.version and icmp")
     sizes = [int(size) for (size,) in found]
     assert mesh["counts"]["e0"][f"{way} unicast:icmp"] == [len(sizes), sum(sizes)]
+
+
+def test_the_neighbour_is_a_station_with_the_frames_that_tcpdump_saw(
+    mesh: dict[str, Any], dump: Callable[[str], Path]
+) -> None:
+    received, sent = read(dump("e0-in")), read(dump("e0-out"))
+    (neighbour,) = {frame[6:12] for frame in received}
+    (station,) = [
+        each for each in mesh["stations"] if (each["kind"], each["mac"]) == ("station", text(neighbour))
+    ]
+    theirs = [frame for frame in received if frame[6:12] == neighbour]
+    to_it = [frame for frame in sent if frame[:6] == neighbour]
+    assert (station["in_packets"], station["in_bytes"]) == (len(theirs), sum(map(len, theirs)))
+    assert (station["out_packets"], station["out_bytes"]) == (len(to_it), sum(map(len, to_it)))
+    assert set(mesh["stations missed"].values()) == {0}
+
+
+def test_stations_inside_have_the_frames_that_are_inside(
+    mesh: dict[str, Any], dump: Callable[[str], Path]
+) -> None:
+    expected = Counter(text(inner[6:12]) for inner in map(inside, read(dump("e0-in"))) if inner)
+    stations = [each for each in mesh["stations"] if each["kind"] == "inner"]
+    assert expected
+    assert {each["mac"]: each["in_packets"] for each in stations if each["in_packets"]} == expected
+
+
+def inside(frame: bytes) -> bytes:
+    """The frame that a client sent, b"" if there is none."""
+    offset = inner_offset(frame, frame[15], frame[14])
+    return frame[offset:] if offset is not None else b""
+
+
+def text(mac: bytes) -> str:
+    return mac.hex(":")
+
+
+def read(path: Path) -> list[bytes]:
+    with open(path, "rb") as file:
+        return [frame.data for frame in meshlens.read_capture(file)]
+
+
+@pytest.mark.parametrize("way", ["in", "out"])
+def test_the_interface_carried_what_tcpdump_saw(
+    mesh: dict[str, Any], dump: Callable[[str], Path], way: str
+) -> None:
+    frames = read(dump(f"e0-{way}"))
+    assert mesh["interface"][way] == [len(frames), sum(map(len, frames))]
 
 
 @pytest.mark.parametrize("way", ["in", "out"])

@@ -9,7 +9,7 @@ from meshlens.packet.capture import write_pcap
 from tests.kernel.count.traffic import FRAMES, truth
 from tests.vm.captures import fields, frames, save
 from tests.vm.conftest import VirtualMachine
-from tests.vm.guest.probes import timeless
+from tests.vm.guest.links import timeless
 
 SENT = [frame.data for frame in FRAMES]
 # TCX is of Linux 6.6; what goes out is counted at tc also with XDP.

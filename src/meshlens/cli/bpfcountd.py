@@ -19,7 +19,7 @@ from meshlens.ebpf.link import SocketLink
 from meshlens.filters.lists import load_list
 from meshlens.outputs.bpfcountd import serve_bpfcountd
 from meshlens.probes.attach import Attachment
-from meshlens.probes.count import CountSession, DirectionChoice
+from meshlens.probes.count.session import CountSession, DirectionChoice
 from meshlens.probes.interfaces import list_interfaces
 
 __all__ = ["command"]

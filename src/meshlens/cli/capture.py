@@ -13,14 +13,14 @@ from meshlens.cli.command import Command, option
 from meshlens.cli.options import complete_interface
 from meshlens.ebpf.capabilities import drop_capabilities
 from meshlens.errors import UsageError
-from meshlens.probes.capture import (
+from meshlens.probes.capture.files import STANDARD_OUTPUT, CaptureOutput, Rotation
+from meshlens.probes.capture.frame import CAPTURE_POINTS
+from meshlens.probes.capture.session import (
     DEFAULT_SNAPSHOT_BYTES,
     MIN_SNAPSHOT_BYTES,
     CaptureSession,
     CaptureSettings,
 )
-from meshlens.probes.capture_files import STANDARD_OUTPUT, CaptureOutput, Rotation
-from meshlens.probes.capture_frame import CAPTURE_POINTS
 
 __all__ = ["command"]
 

@@ -7,7 +7,7 @@ import click
 
 from meshlens.filters.compiler import compile_list
 from meshlens.filters.lists import FilterList
-from meshlens.probes.count_program import Hook, count_program
+from meshlens.probes.count.program import Hook, count_program
 from meshlens.probes.snapshot import Direction
 
 __all__ = ["Form", "show_compiled"]
@@ -28,7 +28,7 @@ def show_compiled(
 
             click.echo(to_dot(compiled.graphs, [each.id for each in compiled.filters]), nl=False)
         case "text" | "json":
-            from meshlens.probes.explain import explain
+            from meshlens.probes.count.explain import explain
 
             explanation = explain(compiled, hook)
             text = explanation.to_text() if form == "text" else json.dumps(explanation.to_json()) + "\n"

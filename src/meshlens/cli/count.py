@@ -14,8 +14,8 @@ from meshlens.cli.report import open_report, text_of, usual_format
 from meshlens.errors import UsageError
 from meshlens.filters.lists import FilterDef, FilterList, load_list, parse_list
 from meshlens.outputs import FORMATS
-from meshlens.probes.count import DIRECTIONS, CountSession, DirectionChoice
-from meshlens.probes.plan import ATTACH_MODES, AttachMode, hook_of
+from meshlens.probes.count.plan import ATTACH_MODES, AttachMode, hook_of
+from meshlens.probes.count.session import DIRECTIONS, CountSession, DirectionChoice
 
 __all__ = ["command"]
 
@@ -146,7 +146,7 @@ def command(
         text = text_of(chosen, columns=columns, helpers=helpers)
         count_files(filters, files, text, mac=mac, helpers=helpers)
     elif pin is not None:
-        from meshlens.probes.pins import pin_counters
+        from meshlens.probes.count.pins import pin_counters
 
         pin_counters(pin, filters, interfaces, direction=direction, attach=attach, helpers=helpers)
     else:

@@ -9,7 +9,7 @@ import click
 
 from meshlens.filters.lists import FilterList
 from meshlens.packet.capture import CaptureError, CaptureReader
-from meshlens.probes.offline import OfflineCounter
+from meshlens.probes.count.offline import OfflineCounter
 from meshlens.probes.snapshot import Snapshot
 
 __all__ = ["count_files"]

@@ -14,7 +14,7 @@ from meshlens.cli.report import Report
 from meshlens.ebpf.capabilities import drop_capabilities
 from meshlens.errors import MeshlensError, UsageError
 from meshlens.filters.lists import load_list
-from meshlens.probes.count import CountSession
+from meshlens.probes.count.session import CountSession
 
 __all__ = ["Services", "count_live"]
 

@@ -22,8 +22,8 @@ def command(names: tuple[str, ...], every: bool) -> None:
 
     Their counts are lost; other programs on the same interfaces go on.
     """
-    from meshlens.probes.pinned import pin_names
-    from meshlens.probes.pins import detach_pin
+    from meshlens.probes.count.pinned import pin_names
+    from meshlens.probes.count.pins import detach_pin
 
     if bool(names) == every:
         raise UsageError("say which counters to end: either NAME... or --all")

@@ -9,9 +9,9 @@ import click
 from meshlens.cli.command import Command, option
 from meshlens.cli.options import complete_interface, json_option
 from meshlens.errors import UsageError
-from meshlens.probes.flow_record import Flow
-from meshlens.probes.flows import FileFlows, LiveFlows, flows
-from meshlens.probes.plan import ATTACH_MODES, AttachMode
+from meshlens.probes.count.plan import ATTACH_MODES, AttachMode
+from meshlens.probes.flows.record import Flow
+from meshlens.probes.flows.session import FileFlows, LiveFlows, flows
 
 __all__ = ["command"]
 
@@ -134,7 +134,7 @@ class _Parquet:
     """All flows in one file; a summary is printed."""
 
     def __init__(self, path: str) -> None:
-        from meshlens.probes.flow_stream import library
+        from meshlens.probes.flows.stream import library
 
         self.path, self.flows = path, list[Flow]()
         library("pyarrow")  # to say it now, not when all flows are there
@@ -147,7 +147,7 @@ class _Parquet:
 
     def end(self, stream: LiveFlows | FileFlows) -> None:
         from meshlens.outputs.flows import summary_line
-        from meshlens.probes.flows import to_parquet
+        from meshlens.probes.flows.session import to_parquet
 
         to_parquet(self.flows, self.path)
         click.echo(f"{self.path}: {summary_line(len(self.flows), stream.missed, stream.other)}")

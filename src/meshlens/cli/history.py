@@ -88,7 +88,7 @@ def command(
         names = [each.name for each in sums.rows] or [""]
         step_s = max(parse_duration(every), LEVELS[0].step_s)
         steps = rates_by_step(path, what, since_ns=since_ns, until_ns=until_ns, step_s=step_s, names=names)
-        lines = _steps(steps, sums, _json_step if as_json else _step_line, heading=not as_json)
+        lines = _steps(steps, sums, _json_step if as_json else _step_line, "" if as_json else what)
     for line in lines:
         click.echo(line)
 
@@ -142,14 +142,12 @@ class _Step:
     bytes_out_per_s: float | None
 
 
-def _steps(
-    history: History, sums: Totals, line: Callable[[_Step, int], str], *, heading: bool
-) -> Iterator[str]:
-    """A line for each step and thing, in the order of time."""
+def _steps(history: History, sums: Totals, line: Callable[[_Step, int], str], heading: str) -> Iterator[str]:
+    """A line for each step and thing, in the order of time; behind the heading, if there is one."""
     width = _width(sums)
     if heading:
         columns = ("in pkt/s", "in bit/s", "out pkt/s", "out bit/s")
-        yield _STEP.format("time", "", "interface", *columns, width=width)
+        yield _STEP.format("time", heading, "interface", *columns, width=width)
     wanted = {(each.name, each.interface) for each in sums.rows}
     pairs = [
         (into, out)

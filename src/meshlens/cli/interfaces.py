@@ -16,8 +16,8 @@ from meshlens.ebpf.capabilities import drop_capabilities
 if TYPE_CHECKING:
     from rich.live import Live
 
-    from meshlens.probes.traffic import InterfaceSession
-    from meshlens.probes.traffic_record import InterfaceTraffic
+    from meshlens.probes.traffic.record import InterfaceTraffic
+    from meshlens.probes.traffic.session import InterfaceSession
 
 __all__ = ["command"]
 
@@ -53,7 +53,7 @@ def command(interfaces: tuple[str, ...], interval_s: float, duration_s: float | 
     On a terminal the table is live; at the end the sums are printed. With --json there is an object an
     interface each interval, with sums since the start.
     """
-    from meshlens.probes.traffic import InterfaceSession
+    from meshlens.probes.traffic.session import InterfaceSession
 
     with InterfaceSession(interfaces) as session:
         drop_capabilities(_KEPT_CAPABILITIES)

@@ -11,7 +11,7 @@ from meshlens.cli.options import complete_interface, json_option
 
 if TYPE_CHECKING:
     from meshlens.ebpf import XdpMode
-    from meshlens.probes.programs import HookName
+    from meshlens.probes.loading.programs import HookName
 
 __all__ = ["command"]
 
@@ -65,8 +65,8 @@ def command(
     A program that is there is never replaced unless --replace names it. At TCX and clsact programs share the
     hook. No libbpf is needed; what only libbpf does (CO-RE, kernel functions) is refused by name.
     """
-    from meshlens.probes.load import load_program
-    from meshlens.probes.programs import find_program
+    from meshlens.probes.loading.load import load_program
+    from meshlens.probes.loading.programs import find_program
 
     spec, side = find_program(source, name, hook)
     loaded = load_program(spec, interface, hook=hook, side=side, mode=mode, pin=pin, replace=replace)

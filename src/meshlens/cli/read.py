@@ -37,7 +37,7 @@ def command(name: str, format_name: str | None, as_json: bool, interval_s: float
     Needs only the right to open the pins, as root or with CAP_BPF. Interfaces that are gone keep their
     counts.
     """
-    from meshlens.probes.pinned import open_pin
+    from meshlens.probes.count.pinned import open_pin
 
     if as_json and format_name:
         raise UsageError("--json is --format json: give one of them")

@@ -10,9 +10,9 @@ from meshlens.cli.toml import load_toml
 from meshlens.errors import UsageError
 from meshlens.filters.lists import FilterDef, FilterList, load_list
 from meshlens.outputs.history.schema import LEVELS
-from meshlens.probes.count import DirectionChoice
-from meshlens.probes.monitor import PROBES, ProbeName
-from meshlens.probes.plan import AttachMode
+from meshlens.probes.count.plan import AttachMode
+from meshlens.probes.count.session import DirectionChoice
+from meshlens.probes.monitor.session import PROBES, ProbeName
 
 __all__ = ["Settings", "load_settings", "read_token"]
 
@@ -189,6 +189,8 @@ def load_settings(
     source = "" if path is None else f"{path}: "
     if "count" in settings.chosen_probes() and not settings.filters:
         raise UsageError(f"{source}the probe 'count' counts by filters: name a list in 'filters'")
+    if settings.stations.idle < 2 * settings.interval:
+        raise UsageError(f"{source}stations.idle has to be at least twice the interval, or none is ever told")
     if settings.history and settings.interval > LEVELS[0].step_s:
         raise UsageError(f"{source}a history takes an interval of at most {LEVELS[0].step_s} seconds")
     if settings.outputs.influx and not any(

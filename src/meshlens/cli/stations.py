@@ -12,9 +12,9 @@ from meshlens.cli.command import Command, option
 from meshlens.cli.options import complete_interface, json_option
 from meshlens.ebpf.capabilities import drop_capabilities
 from meshlens.errors import UsageError
-from meshlens.probes.plan import HOOK_MODES, HookMode
-from meshlens.probes.station_record import Station, StationKind
-from meshlens.probes.stations import FileStations, StationSession, stations
+from meshlens.probes.count.plan import HOOK_MODES, HookMode
+from meshlens.probes.stations.record import Station, StationKind
+from meshlens.probes.stations.session import FileStations, StationSession, stations
 
 __all__ = ["command"]
 

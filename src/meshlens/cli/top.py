@@ -56,7 +56,7 @@ def command(
     s to sort, Space to freeze, ? for all of them, q to quit.
     """
     from meshlens.ebpf.capabilities import drop_capabilities
-    from meshlens.probes.monitor import monitor
+    from meshlens.probes.monitor.session import monitor
 
     watched = monitor(interfaces, filters=list_path, filter=" ".join(words), lenient=True)
     with watched as source:
@@ -85,7 +85,7 @@ def _show(
 def _full_screen(source: Source, interval_s: float, absent: dict[str, str]) -> None:
     from meshlens.cli.top_app import TopApp
     from meshlens.cli.top_pages import Pages
-    from meshlens.probes.neighbours import addresses_by_mac
+    from meshlens.probes.stations.neighbours import addresses_by_mac
 
     pages = Pages(addresses_by_mac, absent)
     pages.take(source.read())

@@ -20,7 +20,7 @@ A program by its number in 'meshlens status', whosever it is:
 
 def complete_pin(_ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[CompletionItem]:
     """Return the names of what is loaded, as far as we may see it."""
-    from meshlens.probes.loaded import loaded_programs
+    from meshlens.probes.loading.loaded import loaded_programs
 
     try:
         return [CompletionItem(each.pin) for each in loaded_programs() if each.pin.startswith(incomplete)]
@@ -42,7 +42,7 @@ def command(pin: str | None, interface: str | None, program_id: int | None, all_
 
     Counters that 'meshlens count --pin' left are ended by 'meshlens detach'.
     """
-    from meshlens.probes.load import unload_all, unload_id, unload_pin
+    from meshlens.probes.loading.load import unload_all, unload_id, unload_pin
 
     named = [pin is not None, program_id is not None, all_ours]
     if sum(named) != 1:

@@ -6,7 +6,7 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 
 from meshlens.outputs.text import endpoint
-from meshlens.probes.flow_record import Flow
+from meshlens.probes.flows.record import Flow
 
 __all__ = ["FLOW_HEADING", "flow_json", "flow_line", "summary_json", "summary_line"]
 

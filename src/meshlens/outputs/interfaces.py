@@ -7,8 +7,8 @@ from typing import Final
 
 from meshlens.outputs.table import human
 from meshlens.packet.ethertypes import ethertype_name
-from meshlens.probes.traffic_layout import minus
-from meshlens.probes.traffic_record import InterfaceTraffic, Traffic
+from meshlens.probes.traffic.layout import minus
+from meshlens.probes.traffic.record import InterfaceTraffic, Traffic
 
 __all__ = ["interfaces_json", "interfaces_table", "missed_json", "missed_line"]
 

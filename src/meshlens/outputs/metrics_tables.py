@@ -14,7 +14,7 @@ from typing import Final, NamedTuple
 from meshlens.outputs.exposition import Family, header, label_text, sample
 from meshlens.probes.reading import Reading
 from meshlens.probes.snapshot import Direction
-from meshlens.probes.station_record import Station
+from meshlens.probes.stations.record import Station
 
 __all__ = ["MAX_STATIONS", "TABLES", "Row", "Table", "counter", "gauge", "size_lines", "text"]
 

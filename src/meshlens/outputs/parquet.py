@@ -25,9 +25,9 @@ from types import ModuleType
 from typing import Any, Final, TextIO, get_origin, get_type_hints
 
 from meshlens.errors import MeshlensError, UsageError
-from meshlens.probes.flow_record import Flow
+from meshlens.probes.flows.record import Flow
 from meshlens.probes.reading import Reading
-from meshlens.probes.station_record import Station
+from meshlens.probes.stations.record import Station
 
 __all__ = ["ParquetHours", "convert"]
 

@@ -5,7 +5,7 @@ from typing import Any, Final
 
 from meshlens.outputs.sheet import Sheet, name, number
 from meshlens.outputs.text import ago, endpoint, shorten
-from meshlens.probes.flow_record import Flow
+from meshlens.probes.flows.record import Flow
 from meshlens.probes.rates import (
     Casts,
     EthertypeKey,
@@ -18,8 +18,8 @@ from meshlens.probes.rates import (
     station_key,
 )
 from meshlens.probes.reading import Reading
-from meshlens.probes.station_record import Station
-from meshlens.probes.traffic_record import InterfaceTraffic
+from meshlens.probes.stations.record import Station
+from meshlens.probes.traffic.record import InterfaceTraffic
 
 __all__ = [
     "FILTERS", "FLOWS", "INTERFACES", "SHEETS", "STATIONS", "FilterLine", "FlowLine", "InterfaceLine",

@@ -11,7 +11,7 @@ from typing import Any, Final, Protocol
 from meshlens.errors import MeshlensError
 from meshlens.outputs.files import replace_file
 from meshlens.outputs.influx import influx_lines
-from meshlens.probes.flow_record import Flow
+from meshlens.probes.flows.record import Flow
 from meshlens.probes.reading import Reading
 
 __all__ = ["AppendedFile", "Paced", "ReplacedFile", "Sink", "UdpInflux", "datagrams"]

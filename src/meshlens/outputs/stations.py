@@ -7,7 +7,7 @@ from typing import Final
 
 from meshlens.outputs.table import human
 from meshlens.probes.rates import StationKey, TwoWay, station_key
-from meshlens.probes.station_record import Station
+from meshlens.probes.stations.record import Station
 
 __all__ = ["station_json", "station_table", "summary_json", "summary_line"]
 

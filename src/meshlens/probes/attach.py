@@ -25,9 +25,9 @@ from meshlens.ebpf.link import BpfLink, ClsactLink, SocketLink
 from meshlens.ebpf.netlink import RtNetlink
 from meshlens.ebpf.syscall import bpf
 from meshlens.errors import NotSupported
+from meshlens.probes.count.plan import AttachMode, CounterPlan, hook_of
+from meshlens.probes.count.readout import COUNTERS, Layout, Totals, read_counters
 from meshlens.probes.interfaces import Interface
-from meshlens.probes.plan import AttachMode, CounterPlan, hook_of
-from meshlens.probes.readout import COUNTERS, Layout, Totals, read_counters
 from meshlens.probes.snapshot import Direction
 
 __all__ = ["Attachment", "How", "attach_at", "attach_at_tc", "attach_counter"]

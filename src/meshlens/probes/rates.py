@@ -6,10 +6,10 @@ from dataclasses import dataclass, field
 from operator import sub
 from typing import NamedTuple, TypeVar
 
-from meshlens.probes.flow_record import Flow
+from meshlens.probes.flows.record import Flow
 from meshlens.probes.reading import Reading
 from meshlens.probes.snapshot import Count, Direction
-from meshlens.probes.station_record import Station, StationKind
+from meshlens.probes.stations.record import Station, StationKind
 
 __all__ = [
     "Casts", "EthertypeKey", "FilterKey", "FlowKey", "InterfaceKey", "Rate", "Rates", "StationKey", "TwoWay",

@@ -2,10 +2,10 @@
 
 from dataclasses import dataclass, field
 
-from meshlens.probes.flow_record import Flow
+from meshlens.probes.flows.record import Flow
 from meshlens.probes.snapshot import Count
-from meshlens.probes.station_record import Station
-from meshlens.probes.traffic_record import InterfaceTraffic
+from meshlens.probes.stations.record import Station
+from meshlens.probes.traffic.record import InterfaceTraffic
 
 __all__ = ["ProbeCost", "Reading"]
 

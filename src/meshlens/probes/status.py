@@ -10,10 +10,10 @@ from meshlens.ebpf.info import ProgramInfo
 from meshlens.ebpf.query import attached, iter_maps, iter_programs, program_by_id
 from meshlens.ebpf.statistics import run_statistics
 from meshlens.errors import MeshlensError, UsageError
+from meshlens.probes.count.pinned import pin_names, read_manifest
+from meshlens.probes.count.pins import current_netns
 from meshlens.probes.interfaces import Interface, list_interfaces, matches
-from meshlens.probes.loaded import Loaded, loaded_programs
-from meshlens.probes.pinned import pin_names, read_manifest
-from meshlens.probes.pins import current_netns
+from meshlens.probes.loading.loaded import Loaded, loaded_programs
 from meshlens.probes.snapshot import Direction
 
 __all__ = ["AttachedProgram", "State", "attached_programs", "measure_runs"]

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any, Final
 
-from meshlens.probes.flow_record import Flow
+from meshlens.probes.flows.record import Flow
 from meshlens.probes.rates import (
     InterfaceKey,
     Rate,
@@ -15,8 +15,8 @@ from meshlens.probes.rates import (
     station_key,
 )  # fmt: skip
 from meshlens.probes.reading import Reading
-from meshlens.probes.station_record import Station
-from meshlens.probes.traffic_record import InterfaceTraffic
+from meshlens.probes.stations.record import Station
+from meshlens.probes.traffic.record import InterfaceTraffic
 
 __all__ = ["TABLES", "Row", "Table", "whole"]
 

@@ -8,7 +8,7 @@ from typing import BinaryIO, Final, overload
 
 from meshlens.errors import MeshlensError, NotSupported, UsageError
 from meshlens.packet.capture import CaptureError, read_capture
-from meshlens.probes.flow_stream import compile_filter
+from meshlens.probes.flows.stream import compile_filter
 from meshlens.probes.following import Follower
 from meshlens.probes.interfaces import Interface, link_type_of
 from meshlens.probes.session import AttachedProgram, Session

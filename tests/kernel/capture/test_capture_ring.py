@@ -8,9 +8,9 @@ from concurrent.futures import Future, ThreadPoolExecutor
 import pytest
 
 from meshlens.ebpf import Program
-from meshlens.probes.capture_frame import CapturePoint, frame_at
-from meshlens.probes.capture_program import capture_program
-from meshlens.probes.capture_ring import CHUNK_BYTES, CaptureRing
+from meshlens.probes.capture.frame import CapturePoint, frame_at
+from meshlens.probes.capture.program import capture_program
+from meshlens.probes.capture.ring import CHUNK_BYTES, CaptureRing
 
 pytestmark = [pytest.mark.root, pytest.mark.kernel]
 

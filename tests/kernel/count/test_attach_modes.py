@@ -5,8 +5,8 @@ import pytest
 from meshlens.ebpf.query import attached
 from meshlens.errors import NotSupported
 from meshlens.probes import attach
-from meshlens.probes.count import DIRECTIONS, DirectionChoice, count
-from meshlens.probes.plan import AttachMode
+from meshlens.probes.count.plan import AttachMode
+from meshlens.probes.count.session import DIRECTIONS, DirectionChoice, count
 from tests.kernel.conftest import NetNsPair
 from tests.kernel.count.traffic import FRAMES, NOTHING, counts, eventually, filters, missed, send, truth
 

@@ -8,7 +8,7 @@ from meshlens.ebpf import run_statistics
 from meshlens.ebpf.query import attached
 from meshlens.errors import UsageError
 from meshlens.filters.lists import parse_list
-from meshlens.probes.count import CountSession, count
+from meshlens.probes.count.session import CountSession, count
 from tests.kernel.conftest import NetNsPair
 from tests.kernel.count.traffic import FRAMES, MTU, NOTHING, counts, filters, missed, send, truth
 

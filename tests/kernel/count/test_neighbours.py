@@ -5,8 +5,8 @@ import pytest
 from meshlens.ebpf import ProgramType, XdpMode, attach_clsact, attach_tcx, attach_xdp
 from meshlens.ebpf.query import attached
 from meshlens.errors import MeshlensError
-from meshlens.probes.count import count
-from meshlens.probes.plan import AttachMode
+from meshlens.probes.count.plan import AttachMode
+from meshlens.probes.count.session import count
 from tests.kernel.conftest import NetNs, NetNsPair
 from tests.kernel.count.traffic import FRAMES, counts, filters, missed, send, truth
 from tests.kernel.ebpf.counting import FRAME, counter, hits

@@ -8,7 +8,7 @@ from meshlens.errors import NotSupported, UsageError
 from meshlens.filters.lists import parse_list
 from meshlens.packet.replay import replay
 from meshlens.probes import attach
-from meshlens.probes.count import count
+from meshlens.probes.count.session import count
 from tests.kernel.conftest import NetNsPair
 from tests.kernel.count.traffic import FRAMES, RATE_PPS, counts, filters, missed, truth
 

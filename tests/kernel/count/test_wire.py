@@ -10,8 +10,8 @@ import pytest
 
 from meshlens.filters.lists import parse_list
 from meshlens.packet.mesh import MeshFrame, overhead_mix
-from meshlens.probes.count import CountSession, count
-from meshlens.probes.plan import AttachMode
+from meshlens.probes.count.plan import AttachMode
+from meshlens.probes.count.session import CountSession, count
 from meshlens.probes.snapshot import Direction, Snapshot
 from tests.kernel.conftest import NetNs, NetNsPair
 from tests.kernel.count.traffic import MTU, Counts, counts, eventually, missed, send, truth

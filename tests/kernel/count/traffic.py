@@ -3,12 +3,15 @@
 import re
 import time
 from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
 from meshlens.filters.lists import FilterList, parse_list
 from meshlens.packet.mesh import MeshFrame, overhead_mix
 from meshlens.packet.replay import replay
 from meshlens.probes.snapshot import Direction, Snapshot
-from tests.kernel.conftest import NetNs
+
+if TYPE_CHECKING:  # without pytest, scripts in virtual machines import this in half the time
+    from tests.kernel.conftest import NetNs
 
 MTU = 1600
 RATE_PPS = 5_000  # far less than what fills the queues of a veth pair, also on a busy machine
@@ -48,7 +51,7 @@ def truth(frames: Sequence[MeshFrame], times: int = 1) -> Counts:
 NOTHING: Counts = dict.fromkeys(FILTERS, (0, 0))
 
 
-def send(ns: NetNs, frames: Sequence[MeshFrame] = FRAMES, interface: str = "veth0") -> None:
+def send(ns: "NetNs", frames: Sequence[MeshFrame] = FRAMES, interface: str = "veth0") -> None:
     """Put the frames on the wire from this side."""
     ns.run(lambda: replay(interface, [frame.data for frame in frames], rate_pps=RATE_PPS))
 

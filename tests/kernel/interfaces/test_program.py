@@ -15,7 +15,7 @@ from meshlens.packet import craft
 from meshlens.packet.ethertypes import NAMES, OTHER
 from meshlens.packet.mesh import overhead_mix, payload_mix
 from meshlens.probes.snapshot import Direction
-from meshlens.probes.traffic_layout import (
+from meshlens.probes.traffic.layout import (
     COUNTERS,
     PLACES,
     SIZES,
@@ -26,8 +26,8 @@ from meshlens.probes.traffic_layout import (
     read_missed,
     size_class,
 )
-from meshlens.probes.traffic_program import traffic_program
-from meshlens.probes.traffic_record import Traffic
+from meshlens.probes.traffic.program import traffic_program
+from meshlens.probes.traffic.record import Traffic
 
 ORDERS: tuple[ByteOrder, ...] = ("little", "big")
 MACS = ("02:00:00:00:00:0a", "02:00:00:00:00:0b")

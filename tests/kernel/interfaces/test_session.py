@@ -16,8 +16,8 @@ from meshlens.packet import craft
 from meshlens.packet.mesh import overhead_mix
 from meshlens.probes import attach
 from meshlens.probes.ethtool import Ethtool
-from meshlens.probes.traffic import InterfaceSession
-from meshlens.probes.traffic_record import InterfaceTraffic
+from meshlens.probes.traffic.record import InterfaceTraffic
+from meshlens.probes.traffic.session import InterfaceSession
 from tests.kernel.conftest import NetNs, NetNsPair
 from tests.kernel.count.traffic import eventually
 from tests.kernel.ebpf.counting import FRAME, counter

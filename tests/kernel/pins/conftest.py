@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from meshlens.ebpf import mount_bpffs
-from meshlens.probes import pinned, pins
+from meshlens.probes.count import pinned, pins
 from tests.kernel.conftest import NetNs, NetNsPair
 
 MNT_DETACH = 2

@@ -13,9 +13,10 @@ from meshlens.ebpf.link import BpfLink, ClsactLink
 from meshlens.ebpf.query import attached
 from meshlens.errors import MeshlensError, NotSupported
 from meshlens.filters.lists import parse_list
-from meshlens.probes import attach, pins
-from meshlens.probes.pinned import open_pin, pin_names
-from meshlens.probes.pins import detach_pin, pin_counters
+from meshlens.probes import attach
+from meshlens.probes.count import pins
+from meshlens.probes.count.pinned import open_pin, pin_names
+from meshlens.probes.count.pins import detach_pin, pin_counters
 from tests.kernel.conftest import NetNs, NetNsPair
 from tests.kernel.ebpf.counting import FRAME, counter, hits
 

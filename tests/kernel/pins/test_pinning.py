@@ -290,7 +290,7 @@ def test_reading_starts_fast_and_without_heavy_modules(lab: Lab) -> None:
     modules = (
         subprocess.run(command, check=True, capture_output=True, text=True).stdout.splitlines()[-1].split()
     )
-    assert "meshlens.probes.pinned" in modules
+    assert "meshlens.probes.count.pinned" in modules
     assert not {"rich", "cypcap", "pyroute2", "meshlens.filters.compiler"} & set(modules)
 
 

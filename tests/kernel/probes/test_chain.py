@@ -7,11 +7,12 @@ import pytest
 
 from meshlens.ebpf import R1, R6, Asm, Program, ProgramSpec, ProgramType
 from meshlens.packet.mesh import payload_mix
-from meshlens.probes import flow_maps, station_layout
 from meshlens.probes.chain import NEXT, emit_verdict, next_map
-from meshlens.probes.flow_program import flow_program
-from meshlens.probes.flow_stream import compile_filter
-from meshlens.probes.station_program import load_stations, station_program
+from meshlens.probes.flows import maps as flow_maps
+from meshlens.probes.flows.program import flow_program
+from meshlens.probes.flows.stream import compile_filter
+from meshlens.probes.stations import layout as station_layout
+from meshlens.probes.stations.program import load_stations, station_program
 
 pytestmark = [pytest.mark.root, pytest.mark.kernel]
 

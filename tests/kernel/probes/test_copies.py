@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 import meshlens
-from meshlens.probes.capture import CaptureSession, CaptureSettings
-from meshlens.probes.capture_files import CaptureOutput, Rotation
+from meshlens.probes.capture.files import CaptureOutput, Rotation
+from meshlens.probes.capture.session import CaptureSession, CaptureSettings
 from tests.kernel.conftest import NetNs, NetNsPair
 
 pytestmark = [pytest.mark.root, pytest.mark.kernel]

@@ -11,9 +11,9 @@ from meshlens.cli.detach import command as detach
 from meshlens.cli.main import run
 from meshlens.cli.pins import complete_pin
 from meshlens.errors import MeshlensError
-from meshlens.probes import pinned, pins
-from meshlens.probes.manifest import Manifest, PinnedAttachment, decode, encode
-from meshlens.probes.readout import Layout
+from meshlens.probes.count import pinned, pins
+from meshlens.probes.count.manifest import Manifest, PinnedAttachment, decode, encode
+from meshlens.probes.count.readout import Layout
 
 
 @pytest.fixture

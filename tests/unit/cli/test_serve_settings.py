@@ -75,6 +75,7 @@ def test_what_is_given_beside_the_file_stands_in_its_place(tmp_path: Path) -> No
         ('probes = ["count"]', "the probe 'count' counts by filters: name a list in 'filters'"),
         ('probes = ["stations", "flow"]', "probes[1] cannot be 'flow'; did you mean 'flows'?"),
         ('interval = 30\n[history]\nfile = "h"', "a history takes an interval of at most 10 seconds"),
+        ("[stations]\nidle = 9", "stations.idle has to be at least twice the interval, or none is ever told"),
         ("interval = 0", "interval has to be at least 0.1, not 0.0"),
         ("[history]", "history.file is missing: a text"),
         ("[outputs.influx]", "outputs.influx needs a 'file', 'udp' or 'url'"),

@@ -47,7 +47,7 @@ class MadeUp:
 
 @pytest.fixture(autouse=True)
 def made_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("meshlens.probes.monitor.monitor", MadeUp)
+    monkeypatch.setattr("meshlens.probes.monitor.session.monitor", MadeUp)
     monkeypatch.setattr("meshlens.ebpf.capabilities.drop_capabilities", lambda kept: None)
 
 

@@ -4,8 +4,8 @@ import json
 from dataclasses import replace
 
 from meshlens.outputs.interfaces import interfaces_json, interfaces_table
-from meshlens.probes.traffic_layout import SIZES, nothing
-from meshlens.probes.traffic_record import InterfaceTraffic, Traffic
+from meshlens.probes.traffic.layout import SIZES, nothing
+from meshlens.probes.traffic.record import InterfaceTraffic, Traffic
 
 IN = Traffic("in", 1000, 100_000, 900, 60, 40, {0x0800: (100, 10_000), 0x4305: (900, 90_000)}, (0,) * SIZES)
 OUT = nothing("out")

@@ -8,7 +8,7 @@ import pytest
 from meshlens.outputs.stations import station_json, station_table, summary_json, summary_line
 from meshlens.probes.rates import rates
 from meshlens.probes.reading import Reading
-from meshlens.probes.station_record import DhcpFingerprint, Station
+from meshlens.probes.stations.record import DhcpFingerprint, Station
 
 PHONE = Station(
     interface="wlan0",

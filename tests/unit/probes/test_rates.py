@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from meshlens.probes.flow_record import Flow
+from meshlens.probes.flows.record import Flow
 from meshlens.probes.rates import (
     Casts,
     EthertypeKey,
@@ -23,8 +23,8 @@ from meshlens.probes.rates import (
 )
 from meshlens.probes.reading import Reading
 from meshlens.probes.snapshot import Count
-from meshlens.probes.station_record import Station
-from meshlens.probes.traffic_record import InterfaceTraffic, Traffic
+from meshlens.probes.stations.record import Station
+from meshlens.probes.traffic.record import InterfaceTraffic, Traffic
 from tests.readings import readings
 
 SECOND = 1_000_000_000

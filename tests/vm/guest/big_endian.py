@@ -14,14 +14,14 @@ from typing import Any
 from meshlens.ebpf import Code, Insn, MapSpec, MapType, ProgramSpec, ProgramType
 from meshlens.packet.capture import read_capture
 from meshlens.packet.pcapng_blocks import CapturedInterface, interface_block, section_header
-from meshlens.probes import traffic_layout
-from meshlens.probes.capture_frame import frame_at
-from meshlens.probes.capture_program import capture_program
-from meshlens.probes.capture_ring import CaptureRing
-from meshlens.probes.flow_files import FileFlows
-from meshlens.probes.flow_maps import FlowOptions
-from meshlens.probes.flow_record import Flow
-from meshlens.probes.traffic_program import traffic_program
+from meshlens.probes.capture.frame import frame_at
+from meshlens.probes.capture.program import capture_program
+from meshlens.probes.capture.ring import CaptureRing
+from meshlens.probes.flows.files import FileFlows
+from meshlens.probes.flows.maps import FlowOptions
+from meshlens.probes.flows.record import Flow
+from meshlens.probes.traffic import layout as traffic_layout
+from meshlens.probes.traffic.program import traffic_program
 
 # What of a flow has to be the same in each kernel.
 FLOW_FIELDS = (

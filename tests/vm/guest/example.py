@@ -7,12 +7,13 @@ import subprocess
 import sys
 import time
 
-from tests.vm.guest.links import answer, shell, veth
+from tests.vm.guest.links import alone, answer, shell, veth
 
 WAIT_S = 4  # SYNs are repeated after 1 and 3 seconds
 
 
 def main() -> None:
+    alone()
     veth("near0", "far0")
     shell("""
         ip addr add 10.9.0.1/24 dev near0

@@ -5,7 +5,7 @@ import time
 
 from meshlens.ebpf import R0, R1, R2, R3, Asm, Program, ProgramSpec, ProgramType, Xdp, attach_xdp
 from meshlens.errors import MeshlensError
-from tests.vm.guest.links import Capturing, answer, send, shell, veth
+from tests.vm.guest.links import Capturing, alone, answer, send, shell, veth
 
 VERDICT_AT, CHANGED_AT = 14, 17
 FRAMES = [
@@ -15,6 +15,7 @@ FRAMES = [
 
 
 def main() -> None:
+    alone()
     veth("in0", "in1")
     veth("other0", "other1")
     with judge("judge", traceable=True) as program, judge("silent", traceable=False) as untold:

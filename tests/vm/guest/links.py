@@ -2,22 +2,48 @@
 
 import base64
 import contextlib
+import ctypes
 import json
+import os
 import signal
 import socket
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from meshlens.probes.capture import CaptureSession, CaptureSettings
-from meshlens.probes.capture_files import CaptureOutput, Rotation
-from meshlens.probes.capture_frame import CapturePoint
+from meshlens.probes.capture.files import CaptureOutput, Rotation
+from meshlens.probes.capture.frame import CapturePoint
+from meshlens.probes.capture.session import CaptureSession, CaptureSettings
+from meshlens.probes.flows.record import Flow
 
-__all__ = ["Capturing", "Tcpdump", "answer", "send", "shell", "veth"]
+__all__ = ["Capturing", "Tcpdump", "alone", "answer", "send", "shell", "timeless", "veth"]
+
+
+_CLONE_NEWNS, _CLONE_NEWNET = 0x00020000, 0x40000000
+
+# What a flow is apart from when and where it was seen.
+FLOW_FIELDS = (
+    "protocol", "src", "src_port", "dst", "dst_port", "src_packets", "src_bytes", "dst_packets", "dst_bytes",
+    "src_flags", "dst_flags", "head_sizes",
+)  # fmt: skip
+
+
+def timeless(flows: Iterable[Flow]) -> list[str]:
+    """What of the flows has to be the same wherever the frames are seen."""
+    return sorted(repr([getattr(flow, name) for name in FLOW_FIELDS]) for flow in flows)
+
+
+def alone() -> None:
+    """Moves this process into a network namespace of its own, where no other script's interfaces are."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    if libc.unshare(_CLONE_NEWNET | _CLONE_NEWNS):
+        raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
+    # /sys/class/net is about the namespace in which sysfs was mounted.
+    shell("mount --make-rprivate /; mount -t sysfs sys /sys; ip link set lo up")
 
 
 def shell(script: str) -> str:

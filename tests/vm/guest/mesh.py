@@ -6,14 +6,14 @@ batman-adv itself counted and what tcpdump saw.
 
 import contextlib
 import ctypes
+import dataclasses
 import os
 import subprocess
 import sys
 
 import meshlens
 from meshlens.filters.lists import parse_list
-from tests.vm.guest.links import Capturing, Tcpdump, answer, shell
-from tests.vm.guest.probes import timeless
+from tests.vm.guest.links import Capturing, Tcpdump, alone, answer, shell, timeless
 
 PACKETS = (
     "iv_ogm",
@@ -32,6 +32,7 @@ INNER = "bcast:arp;batadv 15 bcast and arp\nunicast:icmp;batadv 15 unicast and i
 
 
 def main() -> None:
+    alone()
     algorithm = sys.argv[1]
     lay(algorithm)
     with contextlib.ExitStack() as stack:
@@ -42,6 +43,8 @@ def main() -> None:
         hard = stack.enter_context(meshlens.count(parse_list(OUTER + INNER), "e0"))
         soft = stack.enter_context(meshlens.count(parse_list("all;len >= 0\narp;arp\nicmp;icmp\n"), "bat0"))
         flows = stack.enter_context(meshlens.flows("bat0"))
+        stations = stack.enter_context(meshlens.stations("e0"))
+        watched = stack.enter_context(meshlens.interfaces("e0"))
         capture = stack.enter_context(Capturing("e0", points=("tc-in", "tc-out")))
         talk()
         leave()
@@ -50,9 +53,13 @@ def main() -> None:
             line.split(": ") for line in shell("batctl meshif bat0 statistics").replace("\t", "").splitlines()
         )
         seen = timeless(flows.finish())
+        there = [dataclasses.asdict(station) | {"seen": []} for station in stations.stations()]
+        (interface,) = watched.interfaces()
     answer({
         "counts": counts, "statistics": {name: int(value) for name, value in statistics.items()},
         "dumps": {name: dump.file for name, dump in dumps.items()}, "capture": capture.result,
+        "stations": there, "stations missed": stations.missed,
+        "interface": {each.direction: [each.packets, each.bytes] for each in interface.traffic},
         "flows": seen, "flows missed": flows.missed, "flows other": flows.other,
         "missed": sum(hard.snapshot().missed.values()) + sum(soft.snapshot().missed.values()),
     })  # fmt: skip

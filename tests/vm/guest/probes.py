@@ -1,30 +1,18 @@
 """Counts, captures and takes the flows of the same frames, in each way that this kernel has."""
 
 import contextlib
-from collections.abc import Iterable
 
 import meshlens
 from meshlens.packet.replay import replay
-from meshlens.probes.flow_record import Flow
-from meshlens.probes.plan import AttachMode
+from meshlens.probes.count.plan import AttachMode
 from tests.kernel.count.traffic import FRAMES, MTU, RATE_PPS, counts, filters, missed
-from tests.vm.guest.links import Capturing, Tcpdump, answer, shell, veth
+from tests.vm.guest.links import Capturing, Tcpdump, alone, answer, shell, timeless, veth
 
 MODES: tuple[AttachMode, ...] = ("tc", "xdp", "socket")
 
-# What a flow is apart from when and where it was seen.
-FLOW_FIELDS = (
-    "protocol", "src", "src_port", "dst", "dst_port", "src_packets", "src_bytes", "dst_packets", "dst_bytes",
-    "src_flags", "dst_flags", "head_sizes",
-)  # fmt: skip
-
-
-def timeless(flows: Iterable[Flow]) -> list[str]:
-    """What of the flows has to be the same wherever the frames are seen."""
-    return sorted(repr([getattr(flow, name) for name in FLOW_FIELDS]) for flow in flows)
-
 
 def main() -> None:
+    alone()
     veth("near0", "far0", mtu=MTU)
     data = [frame.data for frame in FRAMES]
     with contextlib.ExitStack() as stack:

@@ -5,9 +5,9 @@ from collections.abc import Iterable
 
 import meshlens
 from meshlens.packet.replay import replay
-from meshlens.probes.plan import HookMode
-from meshlens.probes.station_program import kernel_clock
-from meshlens.probes.station_record import Station
+from meshlens.probes.count.plan import HookMode
+from meshlens.probes.stations.program import kernel_clock
+from meshlens.probes.stations.record import Station
 from tests.kernel.count.traffic import FRAMES, MTU, RATE_PPS
 from tests.vm.guest.links import answer, shell, veth
 

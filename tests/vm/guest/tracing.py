@@ -19,7 +19,7 @@ from meshlens.ebpf import (
 from meshlens.ebpf.constants import Command
 from meshlens.ebpf.tracing import Hook, KernelTypes, Trace, View, attach_trace, first_of
 from meshlens.errors import MeshlensError
-from tests.vm.guest.links import answer, send, shell, veth
+from tests.vm.guest.links import alone, answer, send, shell, veth
 
 HOOKS: tuple[Hook, ...] = ("fentry", "fexit", "kprobe", "kretprobe")
 # net/bpf/test_run.c runs these when a tracing program is run, with the arguments 1 to 21 in turn.
@@ -27,6 +27,7 @@ KERNEL_S_OWN = {f"bpf_fentry_test{number}": number for number in range(1, 7)}
 
 
 def main() -> None:
+    alone()
     shell("modprobe batman-adv")
     types = KernelTypes("batman_adv")
     answer({

@@ -12,6 +12,8 @@ from meshlens.outputs.history.series import History, HistoryKind, Series
 
 __all__ = ["Amounts", "Totals", "rates_by_step", "totals"]
 
+#: What was added up as "other" is nobody's.
+_BUSIEST: Final = "name = 'other', sum(bytes_in + bytes_out) DESC, name"
 _SUMS: Final = "sum(packets_in), sum(bytes_in), sum(packets_out), sum(bytes_out)"
 
 #: Sums over a span need no finer steps than this many: those at its ends are whole ones.
@@ -68,7 +70,7 @@ def totals(
         rows = store.execute(
             f"SELECT name, interface, label, {_SUMS} FROM {level.table} JOIN series ON id = series "
             f"WHERE {where} AND (? IN ('', interface)) AND (instr(name, ?) OR instr(label, ?)) "
-            "GROUP BY series ORDER BY sum(bytes_in + bytes_out) DESC, name",
+            f"GROUP BY series ORDER BY {_BUSIEST}",
             (since, until, kind, interface, match, match),
         ).fetchall()
         extra = (
@@ -154,14 +156,16 @@ def _chosen(
 ) -> dict[int, tuple[str, str]]:
     """Name and interface by the series' number."""
     marks = ", ".join("?" * len(names))
-    wanted, limit = (f"AND name IN ({marks})", -1) if names else ("", top)
+    # An address stands for a station in whatever part it was seen.
+    named = f"AND (name IN ({marks}) OR kind = 'stations' AND substr(name, 1, 17) IN ({marks}))"
+    wanted, limit = (named, -1) if names else ("", top)
     return {
         number: (name, interface)
         for number, name, interface in store.execute(
             f"SELECT id, name, interface FROM {level.table} JOIN series ON id = series "
             f"WHERE time >= ? AND time < ? AND kind = ? {wanted} "
-            "GROUP BY id ORDER BY sum(bytes_in + bytes_out) DESC, name LIMIT ?",
-            (*span, kind, *names, limit),
+            f"GROUP BY id ORDER BY {_BUSIEST} LIMIT ?",
+            (*span, kind, *names, *names, limit),
         )
     }
 

@@ -15,8 +15,9 @@ HistoryKind = Literal["interfaces", "stations", "filters", "flows"]
 class Series:
     """Rates of one thing in one direction, a value for each step; None where nothing was recorded.
 
-    `name` is an interface, a filter's id, a station's MAC address, or a flow as "tcp SOURCE DESTINATION
-    PORT"; `interface` is where it was seen. "in" is what a station, or the source of a flow, sent.
+    `name` is an interface, a filter's id, a flow as "tcp SOURCE DESTINATION PORT", or a station's address,
+    with " inner" or " originator" behind it; `interface` is where it was seen. "in" is what a station, or the
+    source of a flow, sent.
     """
 
     name: str

@@ -6,7 +6,7 @@ from contextlib import suppress
 from typing import Final
 
 from meshlens.outputs.history.schema import LEVELS, Level, StoreError, open_writer, troubles
-from meshlens.outputs.history.tally import NOTHING, Amount, Key, Tally, plus
+from meshlens.outputs.history.tally import NOTHING, Amount, Key, Tally, plus, station_name
 from meshlens.probes.reading import Reading
 
 __all__ = ["DEFAULT_MAX_BYTES", "HistoryStore"]
@@ -14,11 +14,11 @@ __all__ = ["DEFAULT_MAX_BYTES", "HistoryStore"]
 DEFAULT_MAX_BYTES: Final = 512 << 20
 
 #: Of the flows and stations of a step, so many are kept by name; the others are added up as "other".
-_BUSIEST: Final = {"flows": 100, "stations": 1000}
+_BUSIEST: Final = {"flows": 250, "stations": 1000}
 #: Steps that could not be written are kept for later; more than this would be a memory leak.
 _MAX_PENDING: Final = 60
 _HOUR_S: Final = 3600
-_SERIES_KNOWN: Final = 50_000
+_SERIES_KNOWN: Final = 20_000
 
 _ADD: Final = """
 INSERT INTO {} VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET
@@ -69,7 +69,9 @@ class HistoryStore:
         for key, amount in self._tally.added(reading).items():
             sums[key] = plus(sums.get(key, NOTHING), amount)
         self._labels |= {
-            Key("stations", each.interface, each.mac): " ".join(filter(None, (each.name, each.vendor)))
+            Key("stations", each.interface, station_name(each)): " ".join(
+                filter(None, (each.name, each.vendor))
+            )
             for each in reading.stations
         }
         if len(self._pending) > 1:
@@ -141,7 +143,8 @@ class HistoryStore:
             pass
         horizon = now_s - self.levels[-1].keep_s - _HOUR_S
         self._store.execute("DELETE FROM series WHERE used < ?", (horizon,))
-        self._series = {key: known for key, known in self._series.items() if known[1] >= horizon}
+        # What has had no row for an hour is looked up again: most flows and many phones are seen once only.
+        self._series = {key: known for key, known in self._series.items() if known[1] >= now_s - 2 * _HOUR_S}
         self._labels = {key: label for key, label in self._labels.items() if key in self._series}
 
     def _used_bytes(self) -> int:

@@ -3,11 +3,12 @@
 from collections.abc import Iterable, Iterator
 from typing import Final, NamedTuple
 
-from meshlens.probes.flow_record import Flow
+from meshlens.probes.flows.record import Flow
 from meshlens.probes.reading import Reading
 from meshlens.probes.snapshot import Count, Direction
+from meshlens.probes.stations.record import Station
 
-__all__ = ["NOTHING", "Amount", "Key", "RecordKind", "Tally", "flow_name", "plus"]
+__all__ = ["NOTHING", "Amount", "Key", "RecordKind", "Tally", "flow_name", "plus", "station_name"]
 
 #: Kinds of series in the store: those that can be asked about; how many packets were missed, by "probe:
 #: reason"; for how many milliseconds anything was recorded at all.
@@ -118,6 +119,11 @@ def flow_name(flow: Flow) -> str:
     return f"{flow.protocol} {flow.src} {flow.dst} {flow.dst_port}"
 
 
+def station_name(station: Station) -> str:
+    """The name of a station's series: its address; behind it what it is, if it is not in the outer header."""
+    return station.mac if station.kind == "station" else f"{station.mac} {station.kind}"
+
+
 def _counters(reading: Reading) -> Iterator[tuple[_Identity, Amount]]:
     for interface in reading.interfaces:
         ways = {each.direction: (each.packets, each.bytes) for each in interface.traffic}
@@ -125,8 +131,8 @@ def _counters(reading: Reading) -> Iterator[tuple[_Identity, Amount]]:
         yield (key, None), (*ways.get("in", (0, 0)), *ways.get("out", (0, 0)))
     for station in reading.stations:
         amount = station.in_packets, station.in_bytes, station.out_packets, station.out_bytes
-        key = Key("stations", station.interface, station.mac)
-        yield (key, (station.kind, station.first_ns)), amount
+        key = Key("stations", station.interface, station_name(station))
+        yield (key, (station.first_ns,)), amount
     for flow in (*reading.flows, *reading.ended):
         yield _flow_identity(flow), (flow.src_packets, flow.src_bytes, flow.dst_packets, flow.dst_bytes)
     for probe, reasons in reading.missed.items():

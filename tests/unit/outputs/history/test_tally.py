@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import replace
 
-from meshlens.outputs.history.tally import NOTHING, Amount, Key, Tally, flow_name, plus
+from meshlens.outputs.history.tally import NOTHING, Amount, Key, Tally, flow_name, plus, station_name
 from meshlens.probes.reading import Reading
 from tests.readings import FLAPPING, GONE, SECOND_NS, reading, readings
 
@@ -30,7 +30,7 @@ def test_it_adds_up_to_the_last_counters_also_where_an_interface_was_away() -> N
     assert FLAPPING in {each.name for each in last.interfaces}
     for station in last.stations:
         counted = station.in_packets, station.in_bytes, station.out_packets, station.out_bytes
-        assert added[Key("stations", station.interface, station.mac)] == counted
+        assert added[Key("stations", station.interface, station_name(station))] == counted
     by_filter: dict[Key, Amount] = {}
     for count in last.counts:
         pair = count.packets, count.bytes
@@ -58,7 +58,10 @@ def test_counters_that_begin_anew_count_from_zero_and_are_never_negative() -> No
     assert all(number >= 0 for amount in added.values() for number in amount)
     station = reading(9).stations[0]
     again = restarted[-1].stations[0]
-    assert added[Key("stations", station.interface, station.mac)][0] == station.in_packets + again.in_packets
+    assert (
+        added[Key("stations", station.interface, station_name(station))][0]
+        == station.in_packets + again.in_packets
+    )
 
 
 def test_a_station_that_was_forgotten_counts_from_zero_though_it_has_more_now() -> None:
@@ -66,14 +69,14 @@ def test_a_station_that_was_forgotten_counts_from_zero_though_it_has_more_now() 
     first = replace(one.stations[0], in_packets=5, first_ns=1)
     again = replace(first, in_packets=50, first_ns=2)
     added = sums([replace(one, stations=(each,)) for each in (first, again)])
-    assert added[Key("stations", first.interface, first.mac)][0] == 55
+    assert added[Key("stations", first.interface, station_name(first))][0] == 55
 
 
 def test_a_station_that_was_out_of_sight_for_a_moment_is_not_counted_twice() -> None:
     one, two, three = readings(3)
     first = one.stations[0]
     added = sums([one, replace(two, stations=()), three])
-    assert added[Key("stations", first.interface, first.mac)][0] == three.stations[0].in_packets
+    assert added[Key("stations", first.interface, station_name(first))][0] == three.stations[0].in_packets
 
 
 def test_memory_is_bounded_by_what_there_was_in_the_last_hour() -> None:

@@ -1,0 +1,1 @@
+"""Capture: frames into pcapng files, filtered and laid out by the kernel side."""

@@ -1,0 +1,1 @@
+"""Counting by filter lists, with a process or without."""

@@ -1,0 +1,1 @@
+"""Flows: what two ends sent each other, added up in the kernel."""

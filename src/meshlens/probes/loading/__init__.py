@@ -1,0 +1,1 @@
+"""Programs of anybody, loaded and attached to stay."""

@@ -1,0 +1,1 @@
+"""All probes together, read at once."""

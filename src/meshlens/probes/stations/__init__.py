@@ -1,0 +1,1 @@
+"""Stations: MAC addresses on interfaces, what they send and receive, and what tells their kind."""

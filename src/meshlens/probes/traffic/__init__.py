@@ -1,0 +1,1 @@
+"""Interfaces: all that passes through them, by ethertype, destination and size."""
