@@ -9,7 +9,7 @@ from meshlens.probes.count.plan import HookMode
 from meshlens.probes.stations.program import kernel_clock
 from meshlens.probes.stations.record import Station
 from tests.kernel.count.traffic import FRAMES, MTU, RATE_PPS
-from tests.vm.guest.links import answer, shell, veth
+from tests.vm.guest.links import alone, answer, shell, veth
 
 
 def timeless(stations: Iterable[Station]) -> list[str]:
@@ -25,6 +25,7 @@ def timeless(stations: Iterable[Station]) -> list[str]:
 
 
 def main(attach: HookMode) -> None:
+    alone()
     veth("near0", "far0", mtu=MTU)
     with meshlens.stations("far0", attach=attach) as session:
         replay("near0", [frame.data for frame in FRAMES], rate_pps=RATE_PPS / 5)
