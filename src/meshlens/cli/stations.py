@@ -12,6 +12,7 @@ from meshlens.cli.command import Command, option
 from meshlens.cli.options import complete_interface, json_option
 from meshlens.ebpf.capabilities import drop_capabilities
 from meshlens.errors import UsageError
+from meshlens.probes.count.plan import HOOK_MODES, HookMode
 from meshlens.probes.stations.record import Station, StationKind
 from meshlens.probes.stations.session import FileStations, StationSession, stations
 
@@ -35,8 +36,8 @@ Of a capture file, with what their DHCP requests and TCP SYNs look like:
 """
 
 LIVE_ONLY = {
-    "interfaces": "--interface", "duration_s": "--duration", "max_stations": "--max-stations",
-    "idle_s": "--idle", "interval_s": "--interval",
+    "interfaces": "--interface", "attach": "--attach", "duration_s": "--duration",
+    "max_stations": "--max-stations", "idle_s": "--idle", "interval_s": "--interval",
 }  # fmt: skip
 #: Lines of the terminal that the rows of the table leave: heading, foot, and the cursor's.
 FRAME_LINES = 3
@@ -52,6 +53,9 @@ LOOK_S = 10.0
         shell_complete=complete_interface,
         help="Look at this interface, or at those that fit a glob like 'wlan*'; can be given several times. "
         "Default: all that are up.")  # fmt: skip
+@option("--attach", type=click.Choice(HOOK_MODES), default="auto", section="Source",
+        help="Where to look. auto, tc: TCX, else clsact. xdp: in the driver, xdp-generic: behind it; XDP "
+        "sees what comes in, so for what goes out it is tc.")  # fmt: skip
 @option("--read", "files", multiple=True, type=click.Path(), metavar="FILE", section="Source",
         help="Read this capture file (pcap, pcapng; '-' is standard input); can be given several "
         "times.")  # fmt: skip
@@ -72,6 +76,7 @@ LOOK_S = 10.0
 def command(
     words: tuple[str, ...],
     interfaces: tuple[str, ...],
+    attach: HookMode,
     files: tuple[str, ...],
     duration_s: float | None,
     kinds: tuple[StationKind, ...],
@@ -91,7 +96,7 @@ def command(
         _refuse_live_options(click.get_current_context())
         _show_files(stations(read=files, filter=expression), show)
         return
-    session = stations(interfaces, filter=expression, max_stations=max_stations, idle_s=idle_s)
+    session = stations(interfaces, filter=expression, attach=attach, max_stations=max_stations, idle_s=idle_s)
     live = not as_json and sys.stdout.isatty()
     _show_live(session, show, duration_s, interval_s or (1.0 if live else None), live=live)
 

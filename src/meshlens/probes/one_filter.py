@@ -1,29 +1,45 @@
 """The one filter of a probe, as code in front of its program."""
 
+from typing import Final, Literal
+
 from meshlens.decision.access import BufferedAccess, DirectAccess
 from meshlens.decision.codegen import GraphLabels, emit_graph
 from meshlens.ebpf import Asm
-from meshlens.ebpf.contexts import Skb
+from meshlens.ebpf.contexts import Skb, Xdp
 from meshlens.filters.compiler import CompiledList
 from meshlens.probes.snapshot import Direction
 
 __all__ = ["emit_filter"]
 
+_ELSEWHERE: Final = "elsewhere"
 
-def emit_filter(asm: Asm, compiled: CompiledList, direction: Direction, *, out: str, unreadable: str) -> None:
-    """Go `out` with the skb in R6 if the filter does not match it; `compiled` is the list of that filter.
 
-    Leaves R6 and R9 alone, and the stack from -32 to -80. The program needs decision.access.buffer_map().
+def emit_filter(
+    asm: Asm,
+    compiled: CompiledList,
+    direction: Direction | None,
+    *,
+    out: str,
+    unreadable: str,
+    hook: Literal["tc", "xdp", "socket"] = "tc",
+) -> None:
+    """Go `out` with the frame in R6 if the filter does not match it; `compiled` is the list of that filter.
+
+    Leaves R6 and R9 alone, and the stack from -32 to -80. The program needs decision.access.buffer_map(),
+    except at XDP.
     """
     way = 0 if direction == "in" else 1
     (graph,) = compiled.graphs
     labels = GraphLabels(0, "matched", out)
-    direct = DirectAccess(asm, Skb, way, elsewhere="elsewhere", lost=unreadable)
-    asm.block("filter")
-    emit_graph(asm, graph, direct, labels, _NoMarks())
-    asm.block("filter, from a copy")
-    asm.label("elsewhere")
-    emit_graph(asm, graph, BufferedAccess(asm, way, unreadable=unreadable), labels, _NoMarks())
+    if hook != "socket":
+        context, elsewhere = (Skb, _ELSEWHERE) if hook == "tc" else (Xdp, None)
+        direct = DirectAccess(asm, context, way, elsewhere=elsewhere, lost=unreadable)
+        asm.block("filter")
+        emit_graph(asm, graph, direct, labels, _NoMarks())
+    if hook != "xdp":
+        asm.block("filter, from a copy")
+        asm.label(_ELSEWHERE)
+        emit_graph(asm, graph, BufferedAccess(asm, way, unreadable=unreadable), labels, _NoMarks())
     asm.label("matched")
 
 

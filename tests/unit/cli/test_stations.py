@@ -65,6 +65,7 @@ def test_a_file_that_breaks_off_gives_the_stations_before_and_an_error(
     ("words", "said"),
     [
         (["-i", "eth0"], "--interface is for interfaces; it cannot go with --read"),
+        (["--attach", "xdp"], "--attach is for interfaces"),
         (["--interval", "1"], "--interval is for interfaces"),
         (["novel"], "novel"),
         (["--kind", "novel"], "novel"),

@@ -1,9 +1,11 @@
-"""Stations of frames that come in, and what is left attached afterwards."""
+"""Stations of frames that come in, counted where the argument says, and what is left attached afterwards."""
 
+import sys
 from collections.abc import Iterable
 
 import meshlens
 from meshlens.packet.replay import replay
+from meshlens.probes.count.plan import HookMode
 from meshlens.probes.stations.program import kernel_clock
 from meshlens.probes.stations.record import Station
 from tests.kernel.count.traffic import FRAMES, MTU, RATE_PPS
@@ -22,10 +24,10 @@ def timeless(stations: Iterable[Station]) -> list[str]:
     )  # fmt: skip
 
 
-def main() -> None:
+def main(attach: HookMode) -> None:
     alone()
     veth("near0", "far0", mtu=MTU)
-    with meshlens.stations("far0") as session:
+    with meshlens.stations("far0", attach=attach) as session:
         replay("near0", [frame.data for frame in FRAMES], rate_pps=RATE_PPS / 5)
         seen = timeless(session.stations())
     answer({
@@ -35,4 +37,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    main(sys.argv[1])  # type: ignore[arg-type]

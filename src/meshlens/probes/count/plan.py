@@ -20,10 +20,22 @@ if TYPE_CHECKING:
     from meshlens.filters.compiler import CompiledList
     from meshlens.filters.lists import FilterList
 
-__all__ = ["ATTACH_MODES", "AttachMode", "CounterPlan", "hook_of", "plan_counters", "plan_list"]
+__all__ = [
+    "ATTACH_MODES",
+    "HOOK_MODES",
+    "AttachMode",
+    "CounterPlan",
+    "HookMode",
+    "hook_of",
+    "plan_counters",
+    "plan_list",
+]
 
 AttachMode = Literal["auto", "tc", "xdp", "xdp-generic", "socket"]
 ATTACH_MODES: Final[tuple[AttachMode, ...]] = ("auto", "tc", "xdp", "xdp-generic", "socket")
+#: Those at a hook of the interface itself.
+HookMode = Literal["auto", "tc", "xdp", "xdp-generic"]
+HOOK_MODES: Final[tuple[HookMode, ...]] = ("auto", "tc", "xdp", "xdp-generic")
 
 _BOTH: Final[tuple[Direction, ...]] = ("in", "out")
 

@@ -8,9 +8,7 @@ space fetches it, or in one piece through a ring buffer when a packet comes that
 from collections.abc import Callable
 from typing import Final, Literal
 
-from meshlens.decision.access import BufferedAccess, DirectAccess, buffer_map
-from meshlens.decision.codegen import GraphLabels, emit_graph
-from meshlens.decision.merge import DecisionGraph
+from meshlens.decision.access import buffer_map
 from meshlens.ebpf import (
     R0,
     R1,
@@ -27,9 +25,11 @@ from meshlens.ebpf import (
 )
 from meshlens.ebpf.contexts import PACKET_OUTGOING, Skb, Xdp
 from meshlens.filters.compiler import CompiledList
+from meshlens.probes.chain import emit_verdict, next_map
 from meshlens.probes.flows.entry import BYTES, CPU, PACKETS, SEGMENT, Clock, EntryWriter
 from meshlens.probes.flows.maps import FlowOptions, flow_maps
 from meshlens.probes.flows.parse import emit_parse
+from meshlens.probes.one_filter import emit_filter
 from meshlens.probes.snapshot import Direction
 from meshlens.probes.wire import emit_leave_copies, emit_skb_length, emit_wire_size
 
@@ -54,6 +54,7 @@ def flow_program(
     compiled: CompiledList | None = None,
     clock: Clock = "tick",
     clock_offset_ns: int = 0,
+    chained: bool = False,
 ) -> ProgramSpec:
     """The program for one hook; `compiled`: the list of the one filter that a frame has to match.
 
@@ -64,12 +65,16 @@ def flow_program(
     the head; for those after it, the time of the kernel's last tick will do, which takes 3 ns where the exact
     one takes up to 30 (bpf_ktime_get_coarse_ns(), Linux 5.11). "exact": it always is. "skb": the skb's tstamp
     is the time, and all is kept as one CPU's; so frames of a file can be given to it (BPF_PROG_TEST_RUN).
+
+    `chained`: another program may follow; see `chain`.
     """
     program = _FlowProgram(Asm(), options, hook, _DIRECTIONS[direction], clock, clock_offset_ns)
     maps = flow_maps(options)
     if hook == "socket" or (compiled and hook != "xdp"):
         maps |= buffer_map()
-    program.emit(compiled)
+    if chained:
+        maps |= next_map()
+    program.emit(compiled, direction, chained=chained)
     return ProgramSpec("meshlens_flows", _TYPES[hook], program.asm, maps=maps)
 
 
@@ -83,7 +88,7 @@ class _FlowProgram(EntryWriter):
         self.hook = hook
         self.rare: list[Callable[[], None]] = []
 
-    def emit(self, compiled: CompiledList | None) -> None:
+    def emit(self, compiled: CompiledList | None, direction: Direction | None, *, chained: bool) -> None:
         asm = self.asm
         asm.block("start")
         asm.mov(R6, R1)
@@ -94,8 +99,8 @@ class _FlowProgram(EntryWriter):
             emit_leave_copies(asm, "out")
         self.cpu()
         self.measure()
-        for graph in compiled.graphs if compiled else ():
-            self.filter(graph)
+        if compiled:
+            emit_filter(asm, compiled, direction, out="out", unreadable="unreadable", hook=self.hook)
         emit_parse(asm, self.hook)
         asm.block("find the flow")
         self.find()
@@ -103,7 +108,7 @@ class _FlowProgram(EntryWriter):
         asm.label("add")
         self.add()
         asm.label("out")
-        asm.ret(_VERDICTS[self.hook])
+        emit_verdict(asm, _VERDICTS[self.hook], chained=chained)
         for place in self.rare:
             place()
         self.too_late()
@@ -155,23 +160,6 @@ class _FlowProgram(EntryWriter):
         else:
             emit_skb_length(asm, dst, R0)
 
-    def filter(self, graph: DecisionGraph) -> None:
-        """Go `out` with frames that the filter does not match."""
-        asm = self.asm
-        labels = GraphLabels(0, "matched", "out")
-        way = min(self.direction, 1)
-        if self.hook != "socket":
-            skb = self.hook == "tc"
-            elsewhere = "elsewhere" if skb else None
-            direct = DirectAccess(asm, Skb if skb else Xdp, way, elsewhere=elsewhere, lost="unreadable")
-            asm.block("filter")
-            emit_graph(asm, graph, direct, labels, _NoMarks())
-        if self.hook != "xdp":
-            asm.block("filter, from a copy")
-            asm.label("elsewhere")
-            emit_graph(asm, graph, BufferedAccess(asm, way, unreadable="unreadable"), labels, _NoMarks())
-        asm.label("matched")
-
     def reasons(self) -> None:
         """Frames that are in no flow, by the reason."""
         asm = self.asm
@@ -181,13 +169,3 @@ class _FlowProgram(EntryWriter):
             asm.load(R3, R10, PACKETS, 8)
             self.count(reason)
             asm.jump("out")
-
-
-class _NoMarks:
-    """One filter has one class of frames: nothing is marked on the way to the verdict."""
-
-    def row(self) -> None:
-        raise AssertionError("one filter has no rows")
-
-    def mark(self, slots: tuple[int, ...], once: tuple[int, ...]) -> None:
-        raise AssertionError("one filter needs no marks")

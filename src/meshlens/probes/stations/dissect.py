@@ -1,13 +1,13 @@
 """The part of the station program that reads headers; `stations.packet` is its definition, in Python.
 
-R6 is the skb and R7 where its linear bytes end. R8 goes along the headers; R9 becomes the class. The verifier
-follows every path: what would be a different constant on each comes from a table instead.
+R6 is the context and R7 where packet memory ends. R8 goes along the headers; R9 becomes the class. The
+verifier follows every path: what would be a different constant on each comes from a table instead.
 """
 
 from typing import Final
 
 from meshlens.ebpf import R0, R1, R2, R3, R4, R6, R7, R8, R9, R10, Asm, Reg
-from meshlens.ebpf.contexts import Skb
+from meshlens.ebpf.contexts import Skb, Xdp
 from meshlens.packet.batadv import ETHERTYPE_BATADV
 from meshlens.probes.flows.packet import (
     AH,
@@ -89,9 +89,16 @@ class Dissection:
     """
 
     def __init__(
-        self, asm: Asm, direction: Direction, *, done: str, unreadable: str, short: str | None
+        self,
+        asm: Asm,
+        direction: Direction,
+        context: type[Skb] | type[Xdp],
+        *,
+        done: str,
+        unreadable: str,
+        short: str | None,
     ) -> None:
-        self.asm, self.direction = asm, direction
+        self.asm, self.direction, self.context = asm, direction, context
         self.done, self.unreadable, self.short = done, unreadable, short
         self.ipv4, self.behind_ipv6, self.transport, self.plain, self.service = (
             asm.new_label() for _ in range(5)
@@ -260,7 +267,8 @@ class Dissection:
         asm.label(sized)
         asm.load(R0, R8, 0, 1)
         asm.alu("+=", R8, R2)
-        asm.field(R1, R6, Skb.data)  # there and back as a number: all paths are one to the verifier then
+        # There and back as a number: all paths are one to the verifier then.
+        asm.field(R1, R6, self.context.data)
         asm.alu("-=", R8, R1)
         with asm.if_(R8, ">", _MAX_OFFSET):
             asm.mov(R8, R1)

@@ -7,6 +7,7 @@ from typing import Final
 
 from meshlens.errors import NotSupported
 from meshlens.filters.compiler import CompiledList
+from meshlens.probes.count.plan import HookMode
 from meshlens.probes.flows.stream import compile_filter
 from meshlens.probes.following import Follower
 from meshlens.probes.interfaces import Interface, link_type_of
@@ -30,9 +31,16 @@ class StationSession(Session):
 
     probe = "stations"
 
-    def __init__(self, interfaces: Sequence[str], expression: str, max_stations: int, idle_s: float) -> None:
+    def __init__(
+        self,
+        interfaces: Sequence[str],
+        expression: str,
+        max_stations: int,
+        idle_s: float,
+        attach: HookMode = "auto",
+    ) -> None:
         compiled = compile_filter(expression, _ETHERNET)
-        self._meters = _Meters(interfaces, compiled, max_stations, int(idle_s * 1e9))
+        self._meters = _Meters(interfaces, compiled, max_stations, int(idle_s * 1e9), attach)
         super().__init__(self._meters)
         self._names: StationNames | None = None
 
@@ -92,10 +100,16 @@ class _Meters(Follower[StationMeter]):
     doing = "watched"
 
     def __init__(
-        self, names: Sequence[str], compiled: CompiledList | None, max_stations: int, idle_ns: int
+        self,
+        names: Sequence[str],
+        compiled: CompiledList | None,
+        max_stations: int,
+        idle_ns: int,
+        attach: HookMode,
     ) -> None:
         super().__init__(names)
         self.compiled, self.max_stations, self.idle_ns = compiled, max_stations, idle_ns
+        self.attach = attach
         self._gone: dict[str, Seen] = {}
         self._counted = Counter[str]()
 
@@ -103,7 +117,7 @@ class _Meters(Follower[StationMeter]):
         if not self.readable(interface):
             hardware = f"ARPHRD {interface.hardware}, linux/if_arp.h"
             raise NotSupported(f"{interface.name} carries no Ethernet frames ({hardware})")
-        return StationMeter(interface, self.compiled, self.max_stations, self.idle_ns)
+        return StationMeter(interface, self.compiled, self.max_stations, self.idle_ns, self.attach)
 
     def end(self, interface: Interface, held: StationMeter) -> None:
         held.finish()

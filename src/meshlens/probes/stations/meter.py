@@ -6,7 +6,8 @@ from typing import Final
 
 from meshlens.ebpf import Link, Map, Program
 from meshlens.filters.compiler import CompiledList
-from meshlens.probes.attach import attach_at_tc
+from meshlens.probes.attach import attach_at
+from meshlens.probes.count.plan import HookMode, hook_of
 from meshlens.probes.interfaces import Interface
 from meshlens.probes.snapshot import Direction
 from meshlens.probes.stations.layout import (
@@ -44,7 +45,12 @@ class StationMeter:
     """
 
     def __init__(
-        self, interface: Interface, compiled: CompiledList | None, max_stations: int, idle_ns: int
+        self,
+        interface: Interface,
+        compiled: CompiledList | None,
+        max_stations: int,
+        idle_ns: int,
+        attach: HookMode,
     ) -> None:
         self.idle_ns = idle_ns
         self.seen = Seen()
@@ -58,9 +64,12 @@ class StationMeter:
         maps: dict[str, Map] = {}
         try:
             for direction in directions:
+                hook = hook_of(attach, direction)
+                assert hook != "socket"
                 spec = station_program(
                     max_stations,
                     direction,
+                    hook=hook,
                     compiled=compiled,
                     clock=kernel_clock(),
                     clock_offset_ns=self._offset_ns,
@@ -68,7 +77,7 @@ class StationMeter:
                 program = load_stations(spec, maps)
                 program.spec = None  # the kernel has its instructions
                 maps = {name: each for name, each in program.maps.items() if name != "head"}
-                _, link = attach_at_tc(program, interface.index, direction)
+                _, link = attach_at(attach, program, interface.index, direction)
                 self._attached.append((direction, program, link))
         except BaseException:
             self._detach()

@@ -15,7 +15,6 @@ from meshlens.ebpf import (
     R1,
     R2,
     R3,
-    R4,
     R6,
     R7,
     R8,
@@ -29,13 +28,13 @@ from meshlens.ebpf import (
     VerifierError,
     possible_cpus,
 )
-from meshlens.ebpf.contexts import Skb
 from meshlens.ebpf.maps import Map
 from meshlens.filters.compiler import CompiledList
+from meshlens.probes.chain import emit_verdict, next_map
 from meshlens.probes.one_filter import emit_filter
 from meshlens.probes.snapshot import Direction
 from meshlens.probes.stations.batadv import INNER, emit_batadv
-from meshlens.probes.stations.dissect import CAST, FACTS, KEY, LINEAR_BYTES, TTL, Dissection
+from meshlens.probes.stations.dissect import CAST, FACTS, KEY, TTL, Dissection
 from meshlens.probes.stations.entry import (
     BYTES,
     NOW,
@@ -48,6 +47,7 @@ from meshlens.probes.stations.entry import (
     emit_new,
 )
 from meshlens.probes.stations.first import emit_first
+from meshlens.probes.stations.frame import FRAMES, Frame, Hook
 from meshlens.probes.stations.layout import (
     BLANK,
     FIRST_SEEN,
@@ -62,11 +62,9 @@ from meshlens.probes.stations.layout import (
 from meshlens.probes.stations.protocols import BATADV_CLASS, CLASSES, IS_DHCP, IS_SYN, IS_VLAN
 from meshlens.probes.stations.record import StationKind
 from meshlens.probes.stations.tables import TABLES, fill_tables
-from meshlens.probes.wire import emit_leave_copies, emit_skb_length, emit_wire_size
 
 __all__ = ["kernel_clock", "load_stations", "station_program"]
 
-_UNSPEC: Final = -1  # TC_ACT_UNSPEC: the next program decides
 #: The stack; filters leave it alone, and what is measured too. What the dissection puts there stands below.
 _CPU: Final = -56
 _TAG_BYTES: Final = 4
@@ -78,21 +76,27 @@ def station_program(
     max_stations: int,
     direction: Direction,
     *,
+    hook: Hook = "tc",
     compiled: CompiledList | None = None,
     clock: Clock = "coarse",
     clock_offset_ns: int = 0,
+    chained: bool = False,
 ) -> ProgramSpec:
     """The program for one hook; `compiled`: the list of the one filter that a frame has to match.
 
-    Times are those of the monotonic clock and `clock_offset_ns`. With the clock "skb" all is kept as one
-    CPU's, so that frames with times of their own can be given to it (BPF_PROG_TEST_RUN).
+    Times are those of the monotonic clock and `clock_offset_ns`. With the clock "skb", at tc, all is kept as
+    one CPU's, so that frames with times of their own can be given to it (BPF_PROG_TEST_RUN). `chained`:
+    another program may follow; see `chain`.
     """
-    program = _StationProgram(Asm(), direction, clock, clock_offset_ns)
+    asm = Asm()
+    frame = FRAMES[hook](asm)
     maps = station_maps(max_stations)
-    if compiled:
+    if compiled and hook == "tc":
         maps |= buffer_map()
-    program.emit(compiled)
-    return ProgramSpec("meshlens_stations", ProgramType.SCHED_CLS, program.asm, maps=maps)
+    if chained:
+        maps |= next_map()
+    _StationProgram(asm, frame, direction, clock, clock_offset_ns).emit(compiled, hook, chained=chained)
+    return ProgramSpec("meshlens_stations", frame.program_type, asm, maps=maps)
 
 
 def load_stations(spec: ProgramSpec, maps: dict[str, Map] | None = None) -> Program:
@@ -108,7 +112,7 @@ def kernel_clock() -> Clock:
     """The cheapest clock that the kernel has."""
     asm = Asm()
     asm.call(Helper.ktime_get_coarse_ns)
-    asm.ret(_UNSPEC)
+    asm.ret(0)
     try:
         ProgramSpec("probe", ProgramType.SCHED_CLS, asm).load().close()
     except VerifierError:
@@ -117,25 +121,25 @@ def kernel_clock() -> Clock:
 
 
 class _StationProgram:
-    """The pieces of the program, in the order in which they are emitted. R6 is the skb all the time.
+    """The pieces of the program, in the order in which they are emitted. R6 is the context all the time.
 
     Behind a dissection R8 is where the headers end that were read, in bytes, R9 the class.
     """
 
-    def __init__(self, asm: Asm, direction: Direction, clock: Clock, offset_ns: int) -> None:
-        self.asm, self.direction, self.clock, self.offset_ns = asm, direction, clock, offset_ns
+    def __init__(self, asm: Asm, frame: Frame, direction: Direction, clock: Clock, offset_ns: int) -> None:
+        self.asm, self.frame, self.direction = asm, frame, direction
+        self.clock, self.offset_ns = clock, offset_ns
         self.later: list[Callable[[], None]] = []
 
-    def emit(self, compiled: CompiledList | None) -> None:
+    def emit(self, compiled: CompiledList | None, hook: Hook, *, chained: bool) -> None:
         asm = self.asm
         asm.block("start")
         asm.mov(R6, R1)
-        if self.direction == "in":
-            emit_leave_copies(asm, "out")
+        self.frame.start(self.direction, "out")
         self.cpu()
-        self.measure()
+        self.later.append(self.frame.measure())
         if compiled:
-            emit_filter(asm, compiled, self.direction, out="out", unreadable="unreadable")
+            emit_filter(asm, compiled, self.direction, out="out", unreadable="unreadable", hook=hook)
         self.dissect()
         asm.block("add to the station")
         asm.label("parsed")
@@ -145,7 +149,7 @@ class _StationProgram:
         asm.jump_if(R9, "==", BATADV_CLASS, "batadv")
         self.keep_first("station")
         asm.label("out")
-        asm.ret(_UNSPEC)
+        emit_verdict(asm, self.frame.verdict, chained=chained)
         self.batadv()
         asm.block("rare")
         for place in self.later:
@@ -165,68 +169,46 @@ class _StationProgram:
         asm.label(known)
         asm.store(R10, _CPU, R0, 8)
 
-    def measure(self) -> None:
-        """What the skb is on the wire, onto the stack: packets, bytes, bytes of each packet but the last."""
-        asm, measured = self.asm, self.asm.new_label()
-        self.later.append(emit_wire_size(asm))
-        asm.store(R10, PACKETS, R3, 8)
-        asm.store(R10, BYTES, R4, 8)
-        asm.store(R10, SEGMENT, R4, 8)
-        segmented = asm.new_label()
-        asm.jump_if(R3, ">", 1, segmented)
-        asm.label(measured)
-
-        def place() -> None:
-            # All bytes without those of the skb are what each packet but one adds of headers.
-            asm.label(segmented)
-            emit_skb_length(asm, R1, R0)
-            asm.alu("-=", R4, R1)
-            asm.alu("-=", R3, 1)
-            asm.alu("/=", R4, R3)
-            asm.field(R1, R6, Skb.gso_size)
-            asm.alu("+=", R4, R1)
-            asm.store(R10, SEGMENT, R4, 8)
-            asm.jump(measured)
-
-        self.later.append(place)
-
     def dissect(self) -> None:
-        """Read the outer headers; if they are not all linear, once more after bpf_skb_pull_data()."""
-        asm = self.asm
+        """Read the outer headers; if not all are in packet memory, once more when they are."""
+        asm, short = self.asm, self.frame.short
         asm.block("dissect")
-        self.begin("short")
-        asm.block("dissect what was not linear")
-        asm.label("short")
-        few = asm.new_label()
-        asm.field(R2, R6, Skb.len)
-        asm.jump_if(R2, "<=", LINEAR_BYTES, few)
-        asm.mov(R2, LINEAR_BYTES)
-        asm.label(few)
-        asm.call(Helper.skb_pull_data, R6, R2)
-        self.begin(None)
+        self.begin(short)
+        if short:
+            asm.block("dissect what was not linear")
+            asm.label(short)
+            self.frame.pull()
+            self.begin(None)
 
     def begin(self, short: str | None) -> None:
         asm = self.asm
-        asm.field(R7, R6, Skb.data_end)
-        asm.field(R8, R6, Skb.data)
-        asm.field(R1, R6, Skb.vlan_present)
-        asm.alu("&=", R1, 1)
+        asm.field(R7, R6, self.frame.context.data_end)
+        asm.field(R8, R6, self.frame.context.data)
+        self.frame.tag(R1)
         asm.alu("<<=", R1, IS_VLAN.bit_length() - 1)
         asm.store(R10, FACTS, R1, 4)
+        self.read_frame(done="parsed", unreadable="unreadable", short=short)
+
+    def read_frame(self, *, done: str, unreadable: str, short: str | None) -> None:
+        """Dissect the Ethernet frame at R8."""
+        asm = self.asm
         asm.store(R10, TTL, 0, 4)
-        Dissection(asm, self.direction, done="parsed", unreadable="unreadable", short=short).emit()
+        dissection = Dissection(
+            asm, self.direction, self.frame.context, done=done, unreadable=unreadable, short=short
+        )
+        dissection.emit()
 
     def behind(self) -> None:
         """R8 = where the headers end, as a number: all paths are one to the verifier from here on."""
         asm = self.asm
-        asm.field(R1, R6, Skb.data)
+        asm.field(R1, R6, self.frame.context.data)
         asm.alu("-=", R8, R1)
 
     def point(self, most: int) -> None:
         """R8 = a pointer to where it says, which is at most at `most`; else goes `out`."""
         asm = self.asm
         asm.jump_if(R8, ">", most, "out")
-        asm.field(R1, R6, Skb.data)
+        asm.field(R1, R6, self.frame.context.data)
         asm.alu("+=", R8, R1)
 
     def time(self) -> None:
@@ -303,7 +285,7 @@ class _StationProgram:
 
         def place() -> None:
             asm.label(rare)
-            emit_first(asm, kept)
+            emit_first(asm, self.frame, kept)
 
         self.later.append(place)
 
@@ -323,15 +305,13 @@ class _StationProgram:
         asm.label("inner")
         self.behind()
         asm.mov(R2, R8)
-        asm.field(R1, R6, Skb.vlan_present)
-        asm.alu("&=", R1, 1)
+        self.frame.tag(R1)
         asm.alu("*=", R1, _TAG_BYTES)
         asm.alu("+=", R2, R1)
         self.shorten()
         self.point(_MAX_INNER)
         asm.store(R10, FACTS, 0, 4)
-        asm.store(R10, TTL, 0, 4)
-        Dissection(asm, self.direction, done="carried", unreadable="out", short=None).emit()
+        self.read_frame(done="carried", unreadable="out", short=None)
         asm.block("add to the inner station")
         asm.label("carried")
         self.behind()

@@ -1,13 +1,17 @@
-"""The station program counts every frame as the definition in Python does."""
+"""The station program counts every frame as the definition in Python does, at tc and at XDP."""
 
 import random
 from collections.abc import Iterable
+from dataclasses import replace
 
 import pytest
 
 from meshlens.ebpf import BpfError, Map, Program, Skb, pack_context
+from meshlens.probes.flows.stream import compile_filter
 from meshlens.probes.snapshot import Direction
 from meshlens.probes.stations.layout import (
+    DHCP,
+    FIRST_BYTES,
     FIRSTS,
     STATIONS,
     TALLY,
@@ -19,12 +23,15 @@ from meshlens.probes.stations.layout import (
 )
 from meshlens.probes.stations.packet import sightings
 from meshlens.probes.stations.program import load_stations, station_program
-from meshlens.probes.stations.table import Place, fold
+from meshlens.probes.stations.table import Place, Seen, fold
 from tests.data import needs_data
 from tests.oracle.corpus import captured, clients, damaged, mesh_mixes
 
 pytestmark = pytest.mark.kernel
 
+_XDP_PASS = 2
+#: What BPF_PROG_TEST_RUN takes for XDP in one buffer, a page, with what stands around it.
+_ONE_BUFFER = 3_000
 WAYS: tuple[Direction, Direction] = ("in", "out")
 Timed = tuple[int, bytes]
 
@@ -121,3 +128,88 @@ def test_captured_frames_are_counted_as_defined() -> None:
 @needs_data
 def test_damaged_captured_frames_are_counted_as_defined() -> None:
     check(data for data, _ in damaged(captured()[::80], seed=4))
+
+
+class AtXdp:
+    """The program at XDP, which has clocks of its own: what it says of times is left out."""
+
+    def __init__(self, expression: str = "") -> None:
+        compiled = compile_filter(expression, 1)
+        self.program = load_stations(station_program(100_000, "in", hook="xdp", compiled=compiled))
+
+    def run(self, frames: Iterable[bytes]) -> None:
+        for data in frames:
+            assert self.program.test_run(data).retval == _XDP_PASS
+
+    def entries(self) -> dict[Place, Fragment]:
+        """Added up, where several CPUs have run the program."""
+        seen = Seen()
+        for key, value in self.program.maps[STATIONS].items():
+            seen.put(unpack_key(key), Fragment.unpack(value))
+        return timeless(seen.entries)
+
+    def firsts(self) -> dict[tuple[bytes, int], First | None]:
+        return {
+            unpack_first_key(key): First.unpack(value) for key, value in self.program.maps[FIRSTS].items()
+        }
+
+    def tally(self) -> dict[str, int]:
+        with self.program.maps[TALLY].mmap() as tally:
+            return read_tally(tally)
+
+
+def timeless(entries: dict[Place, Fragment]) -> dict[Place, Fragment]:
+    return {
+        place: replace(entry, first_ns=0, last_ns=0, gap_begin_ns=0, gaps=[])
+        for place, entry in entries.items()
+    }
+
+
+def check_at_xdp(frames: Iterable[bytes]) -> None:
+    some = [frame for frame in frames if 14 <= len(frame) <= _ONE_BUFFER]
+    at_xdp = AtXdp()
+    at_xdp.run(some)
+    entries, firsts = expected(timed(some), 0)
+    assert len(entries) > 20
+    assert at_xdp.firsts() == firsts
+    assert at_xdp.entries() == timeless(entries)
+    assert at_xdp.tally() == dict.fromkeys(at_xdp.tally(), 0) | {"station": len(some)}
+
+
+def test_at_xdp_made_up_traffic_is_counted_as_defined() -> None:
+    frames = [sample.data for sample in mesh_mixes()]
+    check_at_xdp([*frames[::2], *clients()])
+
+
+def test_at_xdp_damaged_frames_are_counted_as_defined() -> None:
+    check_at_xdp([data for data, _ in damaged(mesh_mixes(), seed=5)][::2])
+
+
+@needs_data
+def test_at_xdp_captured_frames_are_counted_as_defined() -> None:
+    check_at_xdp(sample.data for sample in captured()[::60])
+
+
+def test_at_xdp_a_first_packet_is_kept_up_to_the_end_of_the_frame_or_of_the_room_for_it() -> None:
+    whole = next(data for data in clients() if any(which == DHCP for _, which in expected([(0, data)], 0)[1]))
+    sizes = set()
+    for data in (whole[:-100], whole[:-7], whole[:-1], whole, whole + bytes(400)):
+        at_xdp = AtXdp()
+        at_xdp.run([data])
+        firsts = at_xdp.firsts()
+        assert firsts == expected([(0, data)], 0)[1]
+        sizes |= {len(first.data) for first in firsts.values() if first}
+    assert len(sizes) == 4
+    assert max(sizes) == FIRST_BYTES
+
+
+def test_at_xdp_only_what_the_filter_matches_is_counted() -> None:
+    expression = "(batadv 15 unicast and tcp) or (ip6 and udp)"
+    compiled = compile_filter(expression, 1)
+    assert compiled
+    frames = [sample.data for sample in mesh_mixes()][::2]
+    at_xdp = AtXdp(expression)
+    at_xdp.run(frames)
+    matched = [data for data in frames if compiled.match(data, direction=0)]
+    assert 0 < len(matched) < len(frames)
+    assert at_xdp.entries() == timeless(expected(timed(matched), 0)[0])

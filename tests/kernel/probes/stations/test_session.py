@@ -80,6 +80,38 @@ def test_an_interface_gives_the_stations_that_a_capture_of_the_same_frames_gives
     assert session.missed == NOTHING_MISSED
 
 
+@pytest.mark.parametrize("attach", ["xdp", "xdp-generic"])
+def test_at_xdp_the_stations_are_the_same_and_what_goes_out_is_counted_at_tc(
+    netns_pair: NetNsPair, watch: Callable[..., StationSession], tmp_path: Path, attach: str
+) -> None:
+    write_pcap(tmp_path / "sent.pcap", mesh())
+    session = watch(attach=attach)
+    hooks = {"in": "XDP", "out": "SCHED_CLS"}
+    ((_, meter),) = session._meters
+    assert {way: program.info().type.name for way, program in meter.programs} == hooks
+    netns_pair.near.send(*mesh())
+    files = meshlens.stations(read=tmp_path / "sent.pcap").stations()
+    expected = sorted(timeless(each) for each in files if each.in_packets)
+    assert sorted(map(timeless, session.stations())) == expected
+    netns_pair.far.send(udp(7), udp(7))
+    here = {each.mac: each.out_packets for each in session.stations()}[HERE]
+    session.close()
+    assert here == 2
+    assert programs(netns_pair.far) == []
+    assert session.missed == NOTHING_MISSED
+
+
+def test_an_interface_takes_one_xdp_program_and_the_first_one_stays(
+    netns_pair: NetNsPair, watch: Callable[..., StationSession]
+) -> None:
+    session = watch(attach="xdp")
+    with pytest.raises(meshlens.MeshlensError, match="veth0"):
+        watch(attach="xdp")
+    netns_pair.near.send(udp(1))
+    assert [station.packets for station in session.stations()] == [1]
+    assert len(programs(netns_pair.far)) == 2
+
+
 def test_what_goes_out_is_counted_for_its_destination_and_groups_for_nobody(netns_pair: NetNsPair) -> None:
     session = netns_pair.near.run(lambda: meshlens.stations("veth0").__enter__())
     arp = craft.ethernet("ff:ff:ff:ff:ff:ff", HERE, 0x0806, bytes(46))
@@ -292,3 +324,8 @@ def programs(ns: NetNs) -> list[Any]:
 def test_an_interface_that_is_not_there_is_named() -> None:
     with pytest.raises(meshlens.UsageError, match="no interface 'novel0'; there are"):
         meshlens.stations("novel0").__enter__()
+
+
+def test_a_packet_socket_is_no_place_for_the_programs() -> None:
+    with pytest.raises(meshlens.UsageError, match="auto, tc, xdp, xdp-generic, not 'socket'"):
+        meshlens.stations("veth0", attach="socket")  # type: ignore[call-overload]
