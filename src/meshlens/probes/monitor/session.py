@@ -66,8 +66,9 @@ class Monitor:
         filter: str = "",
         options: Mapping[ProbeName, Mapping[str, Any]] | None = None,
         lenient: bool = False,
-        openers: Openers = OPENERS,
+        openers: Openers | None = None,
     ) -> None:
+        openers = openers or OPENERS
         self.absent: dict[str, str] = {}
         """Probes that could not be started, and why; only where `lenient`."""
         self._lenient = lenient
