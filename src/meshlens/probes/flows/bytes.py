@@ -14,6 +14,8 @@ __all__ = ["CopiedBytes", "HeaderBytes", "PacketBytes", "emit_pull"]
 
 #: As many bytes as headers reasonably take: Ethernet, batman-adv, tags, IPv6 with extensions, TCP.
 _HEADER_BYTES: Final = 256
+#: Pointers beyond are not allowed (MAX_PACKET_OFF, kernel/bpf/verifier.c); no frame is that long.
+_MAX_OFFSET: Final = 0xFF00
 # Stack slots that only filters use, and those are decided before.
 _KEY, _COPY = -88, -96
 
@@ -29,6 +31,12 @@ class HeaderBytes(Protocol):
 
     def load(self, dst: Reg, offset: int, size: int) -> None:
         """`dst` = bytes at R8, as they lie; those of the last `need` on every path here."""
+
+    def settle(self, otherwise: str) -> None:
+        """Make R8 one thing to the verifier, however it came here: else it follows every path on.
+
+        Goes to `otherwise` where no header begins, which is so far out. Clobbers R1.
+        """
 
 
 class PacketBytes:
@@ -48,6 +56,13 @@ class PacketBytes:
 
     def load(self, dst: Reg, offset: int, size: int) -> None:
         self.asm.load(dst, R8, offset, size)
+
+    def settle(self, otherwise: str) -> None:
+        asm = self.asm
+        asm.field(R1, R6, self.context.data)
+        asm.alu("-=", R8, R1)
+        asm.jump_if(R8, ">", _MAX_OFFSET, otherwise)
+        asm.alu("+=", R8, R1)
 
 
 def emit_pull(asm: Asm) -> None:
@@ -111,3 +126,6 @@ class CopiedBytes:
 
     def load(self, dst: Reg, offset: int, size: int) -> None:
         self.asm.load(dst, R3, offset - self._needed, size)
+
+    def settle(self, otherwise: str) -> None:
+        """It is a number already."""

@@ -65,6 +65,7 @@ class _Parser:
 
     def __init__(self, asm: Asm, frame: HeaderBytes) -> None:
         self.asm, self.need, self.load, self.begin = asm, frame.need, frame.load, frame.begin
+        self.settle = frame.settle
         names = ("ipv4", "ipv6", "transport", "without_ports", "inner")
         self.ipv4, self.ipv6, self.transport, self.without_ports, self.inner = (
             asm.new_label() for _ in names
@@ -234,6 +235,7 @@ class _Parser:
         asm.label(sized)
         self.load(R0, 0, 1)
         asm.alu("+=", R8, R2)
+        self.settle(self.without_ports)
 
     def read_ports(self) -> None:
         asm = self.asm
