@@ -9,7 +9,7 @@ from meshlens.ebpf.contexts import Skb, Xdp
 from meshlens.filters.compiler import CompiledList
 from meshlens.probes.snapshot import Direction
 
-__all__ = ["emit_filter"]
+__all__ = ["NoMarks", "emit_filter"]
 
 _ELSEWHERE: Final = "elsewhere"
 
@@ -25,7 +25,7 @@ def emit_filter(
 ) -> None:
     """Go `out` with the frame in R6 if the filter does not match it; `compiled` is the list of that filter.
 
-    Leaves R6 and R9 alone, and the stack from -32 to -80. The program needs decision.access.buffer_map(),
+    Leaves R6 alone, and the stack from -32 to -80. The program needs decision.access.buffer_map(),
     except at XDP.
     """
     way = 0 if direction == "in" else 1
@@ -35,15 +35,15 @@ def emit_filter(
         context, elsewhere = (Skb, _ELSEWHERE) if hook == "tc" else (Xdp, None)
         direct = DirectAccess(asm, context, way, elsewhere=elsewhere, lost=unreadable)
         asm.block("filter")
-        emit_graph(asm, graph, direct, labels, _NoMarks())
+        emit_graph(asm, graph, direct, labels, NoMarks())
     if hook != "xdp":
         asm.block("filter, from a copy")
         asm.label(_ELSEWHERE)
-        emit_graph(asm, graph, BufferedAccess(asm, way, unreadable=unreadable), labels, _NoMarks())
+        emit_graph(asm, graph, BufferedAccess(asm, way, unreadable=unreadable), labels, NoMarks())
     asm.label("matched")
 
 
-class _NoMarks:
+class NoMarks:
     """One filter has one class of frames: nothing is marked on the way to the verdict."""
 
     def row(self) -> None:

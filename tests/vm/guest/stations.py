@@ -4,9 +4,9 @@ import sys
 from collections.abc import Iterable
 
 import meshlens
+from meshlens.ebpf.features import has_coarse_clock
 from meshlens.packet.replay import replay
 from meshlens.probes.count.plan import HookMode
-from meshlens.probes.stations.program import kernel_clock
 from meshlens.probes.stations.record import Station
 from tests.kernel.count.traffic import FRAMES, MTU, RATE_PPS
 from tests.vm.guest.links import alone, answer, shell, veth
@@ -31,7 +31,7 @@ def main(attach: HookMode) -> None:
         replay("near0", [frame.data for frame in FRAMES], rate_pps=RATE_PPS / 5)
         seen = timeless(session.stations())
     answer({
-        "stations": seen, "missed": session.missed, "clock": kernel_clock(),
+        "stations": seen, "missed": session.missed, "coarse_clock": has_coarse_clock(),
         "left": shell("bpftool net show dev far0; tc filter show dev far0 ingress").count("meshlens"),
     })  # fmt: skip
 

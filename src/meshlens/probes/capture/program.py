@@ -35,6 +35,7 @@ from meshlens.probes.capture.block import (
 )
 from meshlens.probes.capture.frame import Frame
 from meshlens.probes.capture.ring import CHUNK_BYTES, RingLayout
+from meshlens.probes.one_filter import NoMarks
 
 __all__ = ["capture_program"]
 
@@ -84,13 +85,13 @@ class _CaptureProgram(BlockWriter):
         asm, labels = self.asm, GraphLabels(0, "matched", "filtered")
         first, *others = self.frame.accesses(_ELSEWHERE, _LOST, _UNREADABLE)
         asm.block("decide")
-        emit_graph(asm, graph, first, labels, _NoMarks())
+        emit_graph(asm, graph, first, labels, NoMarks())
         used = [first]
         for other in others:
             if asm.is_target(_ELSEWHERE):
                 asm.block("decide, from a copy")
                 asm.label(_ELSEWHERE)
-                emit_graph(asm, graph, other, labels, _NoMarks())
+                emit_graph(asm, graph, other, labels, NoMarks())
                 used.append(other)
         if any(isinstance(access, BufferedAccess) for access in used):
             self.maps = buffer_map()
@@ -250,13 +251,3 @@ class _CaptureProgram(BlockWriter):
         if used:
             self.count("unjudged")
             asm.jump("out")
-
-
-class _NoMarks:
-    """One filter has no marks."""
-
-    def row(self) -> None:
-        raise AssertionError("a graph without marks")
-
-    def mark(self, slots: tuple[int, ...], once: tuple[int, ...]) -> None:
-        raise AssertionError("a graph without marks")

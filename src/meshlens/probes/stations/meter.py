@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from meshlens.ebpf import Link, Map, Program
+from meshlens.ebpf.features import has_coarse_clock
 from meshlens.filters.compiler import CompiledList
 from meshlens.probes.attach import attach_at
 from meshlens.probes.count.plan import HookMode, hook_of
@@ -24,7 +25,7 @@ from meshlens.probes.stations.layout import (
     unpack_first_key,
     unpack_key,
 )
-from meshlens.probes.stations.program import kernel_clock, load_stations, station_program
+from meshlens.probes.stations.program import load_stations, station_program
 from meshlens.probes.stations.table import Place, Seen
 
 __all__ = ["MISSED", "StationMeter"]
@@ -71,7 +72,7 @@ class StationMeter:
                     direction,
                     hook=hook,
                     compiled=compiled,
-                    clock=kernel_clock(),
+                    clock="coarse" if has_coarse_clock() else "exact",
                     clock_offset_ns=self._offset_ns,
                 )
                 program = load_stations(spec, maps)

@@ -6,7 +6,6 @@ what is counted for whom.
 """
 
 from collections.abc import Callable
-from functools import cache
 from typing import Final
 
 from meshlens.decision.access import buffer_map
@@ -24,8 +23,6 @@ from meshlens.ebpf import (
     Helper,
     Program,
     ProgramSpec,
-    ProgramType,
-    VerifierError,
     possible_cpus,
 )
 from meshlens.ebpf.maps import Map
@@ -63,7 +60,7 @@ from meshlens.probes.stations.protocols import BATADV_CLASS, CLASSES, IS_DHCP, I
 from meshlens.probes.stations.record import StationKind
 from meshlens.probes.stations.tables import TABLES, fill_tables
 
-__all__ = ["kernel_clock", "load_stations", "station_program"]
+__all__ = ["load_stations", "station_program"]
 
 #: The stack; filters leave it alone, and what is measured too. What the dissection puts there stands below.
 _CPU: Final = -56
@@ -105,19 +102,6 @@ def load_stations(spec: ProgramSpec, maps: dict[str, Map] | None = None) -> Prog
     if not maps:
         fill_tables(program.maps[TABLES])
     return program
-
-
-@cache
-def kernel_clock() -> Clock:
-    """The cheapest clock that the kernel has."""
-    asm = Asm()
-    asm.call(Helper.ktime_get_coarse_ns)
-    asm.ret(0)
-    try:
-        ProgramSpec("probe", ProgramType.SCHED_CLS, asm).load().close()
-    except VerifierError:
-        return "exact"
-    return "coarse"
 
 
 class _StationProgram:
