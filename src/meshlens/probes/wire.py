@@ -11,7 +11,7 @@ from typing import Final
 from meshlens.ebpf import R0, R1, R3, R4, R5, R6, R7, R8, R9, Asm, Reg
 from meshlens.ebpf.contexts import PACKET_LOOPBACK, Skb
 
-__all__ = ["emit_leave_copies", "emit_skb_length", "emit_wire_size"]
+__all__ = ["emit_leave_copies", "emit_segment_bytes", "emit_skb_length", "emit_wire_size"]
 
 _TAG_BYTES: Final = 4
 _ETHERNET_BYTES: Final = 14
@@ -59,6 +59,19 @@ def emit_wire_size(asm: Asm) -> Callable[[], None]:
         _emit_segmented(asm, sized)
 
     return place
+
+
+def emit_segment_bytes(asm: Asm) -> None:
+    """R4 = the bytes of each packet but the last, of the R3 > 1 packets of R4 bytes that the skb in R6 is.
+
+    All bytes without those of the skb are what each packet but one adds of headers. Clobbers R0, R1, R3.
+    """
+    emit_skb_length(asm, R1, R0)
+    asm.alu("-=", R4, R1)
+    asm.alu("-=", R3, 1)
+    asm.alu("/=", R4, R3)
+    asm.field(R1, R6, Skb.gso_size)
+    asm.alu("+=", R4, R1)
 
 
 def _emit_segmented(asm: Asm, sized: str) -> None:

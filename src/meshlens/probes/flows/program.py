@@ -31,7 +31,7 @@ from meshlens.probes.flows.maps import FlowOptions, flow_maps
 from meshlens.probes.flows.parse import emit_parse
 from meshlens.probes.one_filter import emit_filter
 from meshlens.probes.snapshot import Direction
-from meshlens.probes.wire import emit_leave_copies, emit_skb_length, emit_wire_size
+from meshlens.probes.wire import emit_leave_copies, emit_segment_bytes, emit_skb_length, emit_wire_size
 
 __all__ = ["Clock", "Hook", "flow_program"]
 
@@ -140,13 +140,7 @@ class _FlowProgram(EntryWriter):
         if self.hook != "tc":
             return
         asm.jump_if(R3, "<=", 1, measured)
-        # All bytes without those of the skb are what each packet but one adds of headers.
-        emit_skb_length(asm, R1, R0)
-        asm.alu("-=", R4, R1)
-        asm.alu("-=", R3, 1)
-        asm.alu("/=", R4, R3)
-        asm.field(R1, R6, Skb.gso_size)
-        asm.alu("+=", R4, R1)
+        emit_segment_bytes(asm)
         asm.store(R10, SEGMENT, R4, 8)
         asm.label(measured)
 

@@ -12,7 +12,7 @@ from meshlens.ebpf.contexts import Skb, Xdp
 from meshlens.probes.snapshot import Direction
 from meshlens.probes.stations.dissect import LINEAR_BYTES
 from meshlens.probes.stations.entry import BYTES, PACKETS, SEGMENT
-from meshlens.probes.wire import emit_leave_copies, emit_skb_length, emit_wire_size
+from meshlens.probes.wire import emit_leave_copies, emit_segment_bytes, emit_wire_size
 
 __all__ = ["FRAMES", "Frame", "Hook"]
 
@@ -81,14 +81,8 @@ class _Skb:
 
         def place() -> None:
             place_sizes()
-            # All bytes without those of the skb are what each packet but one adds of headers.
             asm.label(segmented)
-            emit_skb_length(asm, R1, R0)
-            asm.alu("-=", R4, R1)
-            asm.alu("-=", R3, 1)
-            asm.alu("/=", R4, R3)
-            asm.field(R1, R6, Skb.gso_size)
-            asm.alu("+=", R4, R1)
+            emit_segment_bytes(asm)
             asm.store(R10, SEGMENT, R4, 8)
             asm.jump(measured)
 
