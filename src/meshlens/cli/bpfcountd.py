@@ -14,7 +14,7 @@ import click
 
 from meshlens.cli.command import Command, option
 from meshlens.cli.options import complete_interface
-from meshlens.ebpf.capabilities import drop_capabilities
+from meshlens.ebpf.capabilities import ATTACHING, drop_capabilities
 from meshlens.ebpf.link import SocketLink
 from meshlens.filters.lists import load_list
 from meshlens.outputs.bpfcountd import serve_bpfcountd
@@ -35,7 +35,7 @@ _SOL_PACKET, _PACKET_ADD_MEMBERSHIP, _PACKET_MR_PROMISC = 263, 1, 1
 _ARPHRD_LOOPBACK: Final = 772
 
 #: Following the interface: to load a program, attach it, let it read packets; to remove the socket's file.
-_KEPT_CAPABILITIES: Final = {"bpf", "net_admin", "perfmon", "net_raw", "dac_override"}
+_KEPT_CAPABILITIES: Final = ATTACHING | {"net_raw", "dac_override"}
 
 _FOLLOW_INTERVAL_S: Final = 1.0
 

@@ -11,7 +11,7 @@ import click
 from meshlens import __version__
 from meshlens.cli.command import Command, option
 from meshlens.cli.options import complete_interface
-from meshlens.ebpf.capabilities import drop_capabilities
+from meshlens.ebpf.capabilities import ATTACHING, drop_capabilities
 from meshlens.errors import UsageError
 from meshlens.probes.capture.files import STANDARD_OUTPUT, CaptureOutput, Rotation
 from meshlens.probes.capture.frame import CAPTURE_POINTS
@@ -40,9 +40,6 @@ The last hour, in 12 files of five minutes each, then end:
 
 WHAT, FILES = "What to capture", "Files"
 MEGABYTE, KIBIBYTE = 1_000_000, 1024
-
-#: What following interfaces takes: to load a program, to attach it, and to let it read packets.
-_KEPT_CAPABILITIES = {"bpf", "net_admin", "perfmon"}
 
 
 @click.command("capture", cls=Command, examples=EXAMPLES)
@@ -117,7 +114,7 @@ def command(
 def _capture(session: CaptureSession, path: str, rotation: Rotation) -> None:
     """Write until the end, whatever that is, and tell what became of the frames."""
     output = CaptureOutput(path, lambda: session.header(f"meshlens {__version__}"), session.trailer, rotation)
-    drop_capabilities(_KEPT_CAPABILITIES | ({"dac_override"} if rotation else set()))
+    drop_capabilities(ATTACHING | ({"dac_override"} if rotation else set()))
     if session.waiting:
         click.echo("meshlens: no interface to capture on yet; waiting for one", err=True)
     signals: list[int] = []

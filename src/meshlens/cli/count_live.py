@@ -11,15 +11,12 @@ from threading import Event
 import click
 
 from meshlens.cli.report import Report
-from meshlens.ebpf.capabilities import drop_capabilities
+from meshlens.ebpf.capabilities import ATTACHING, drop_capabilities
 from meshlens.errors import MeshlensError, UsageError
 from meshlens.filters.lists import load_list
 from meshlens.probes.count.session import CountSession
 
 __all__ = ["Services", "count_live"]
-
-#: What following interfaces takes: to load a program, to attach it, and to let it read packets.
-_KEPT_CAPABILITIES = {"bpf", "net_admin", "perfmon"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +81,7 @@ def count_live(
     """
     with session:
         sockets = {"net_raw"} if session.attach == "socket" else set()
-        drop_capabilities(_KEPT_CAPABILITIES | sockets | services.capabilities())
+        drop_capabilities(ATTACHING | sockets | services.capabilities())
         if not session.attachments:
             click.echo("meshlens: no interface to count on yet; waiting for one", err=True)
         with services.running(session), _reload_at_sighup(session, list_path) as reload, opened as report:

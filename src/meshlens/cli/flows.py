@@ -8,6 +8,7 @@ import click
 
 from meshlens.cli.command import Command, option
 from meshlens.cli.options import complete_interface, json_option
+from meshlens.ebpf.capabilities import ATTACHING, drop_capabilities
 from meshlens.errors import UsageError
 from meshlens.probes.count.plan import ATTACH_MODES, AttachMode
 from meshlens.probes.flows.record import Flow
@@ -165,6 +166,9 @@ def _show(stream: FileFlows, show: _Lines | _Parquet) -> None:
 def _show_live(stream: LiveFlows, show: _Lines | _Parquet) -> None:
     """At Ctrl-C the flows that are still going on are shown as well."""
     with stream:
+        drop_capabilities(
+            ATTACHING | {"net_raw", "dac_override"}
+        )  # for sockets; to write into anybody's folder
         if not stream.costs():
             click.echo("meshlens: no interface to look at yet; waiting for one", err=True)
         show.begin()

@@ -11,7 +11,7 @@ import click
 
 from meshlens.cli.command import Command, option
 from meshlens.cli.options import complete_interface, json_option
-from meshlens.ebpf.capabilities import drop_capabilities
+from meshlens.ebpf.capabilities import ATTACHING, drop_capabilities
 
 if TYPE_CHECKING:
     from rich.live import Live
@@ -28,9 +28,6 @@ All interfaces that are up, live; at Ctrl-C the sums:
 What a minute brings, as JSON lines with ethertypes and sizes:
   meshlens interfaces -i 'mesh*' --json --interval 60 --duration 60
 """
-
-#: What following interfaces takes: to load a program, to attach it, and to let it read packets.
-_KEPT_CAPABILITIES = {"bpf", "net_admin", "perfmon"}
 
 
 @click.command("interfaces", cls=Command, examples=EXAMPLES)
@@ -56,7 +53,7 @@ def command(interfaces: tuple[str, ...], interval_s: float, duration_s: float | 
     from meshlens.probes.traffic.session import InterfaceSession
 
     with InterfaceSession(interfaces) as session:
-        drop_capabilities(_KEPT_CAPABILITIES)
+        drop_capabilities(ATTACHING)
         with _opened(as_json=as_json) as report:
             try:
                 _show_regularly(session, report, interval_s, duration_s)

@@ -17,7 +17,8 @@ from meshlens.cli.errors import Terminated
 from meshlens.cli.serve_http import listen, serving
 from meshlens.cli.serve_outputs import open_outputs
 from meshlens.cli.serve_settings import Settings
-from meshlens.ebpf import drop_capabilities, run_statistics
+from meshlens.ebpf import run_statistics
+from meshlens.ebpf.capabilities import ATTACHING, drop_capabilities
 from meshlens.errors import MeshlensError
 from meshlens.outputs.engine import Engine
 from meshlens.outputs.history.query import rates_by_step
@@ -28,8 +29,6 @@ from meshlens.probes.monitor.session import Monitor
 
 __all__ = ["open_monitor", "serve"]
 
-#: What following interfaces takes: to load a program, to attach it, and to let it read packets.
-_KEPT_CAPABILITIES: Final = {"bpf", "net_admin", "perfmon"}
 _TURN_S: Final = 1.0
 #: What only a new process can change.
 _FIXED: Final = ("listen", "token_file", "names", "statistics", "history")
@@ -59,7 +58,7 @@ def serve(settings: Settings, load: Callable[[], Settings]) -> None:
         daemon = _Daemon(settings, load, stack)
         asked = stack.enter_context(_signals(daemon.wake))
         sockets = {"net_raw"} if settings.count.attach == "socket" else set()
-        drop_capabilities(_KEPT_CAPABILITIES | sockets)
+        drop_capabilities(ATTACHING | sockets)
         web = stack.enter_context(serving(daemon.hub, listener, token, settings))
         stack.callback(daemon.hub.close)  # before the server waits for its clients
         host, port = listener.getsockname()[:2]

@@ -10,7 +10,7 @@ import click
 
 from meshlens.cli.command import Command, option
 from meshlens.cli.options import complete_interface, json_option
-from meshlens.ebpf.capabilities import drop_capabilities
+from meshlens.ebpf.capabilities import ATTACHING, drop_capabilities
 from meshlens.errors import UsageError
 from meshlens.probes.count.plan import HOOK_MODES, HookMode
 from meshlens.probes.stations.record import Station, StationKind
@@ -41,8 +41,6 @@ LIVE_ONLY = {
 }  # fmt: skip
 #: Lines of the terminal that the rows of the table leave: heading, foot, and the cursor's.
 FRAME_LINES = 3
-#: What following interfaces takes: to load a program, to attach it, and to let it read packets.
-KEPT_CAPABILITIES = {"bpf", "net_admin", "perfmon"}
 #: Stations that have been idle are let go so often where nothing is printed.
 LOOK_S = 10.0
 
@@ -170,7 +168,7 @@ def _show_live(
 ) -> None:
     """Detach first at the end: what is told last is all that was seen."""
     with session:
-        drop_capabilities(KEPT_CAPABILITIES)
+        drop_capabilities(ATTACHING)
         try:
             if live:
                 table = _Live(show)

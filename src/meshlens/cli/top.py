@@ -22,9 +22,6 @@ The five stations that send most right now, for a script:
   meshlens top -i wlan0 --once --json | jq '.stations | sort_by(-.in_bytes_per_s)[:5]'
 """
 
-#: What following interfaces takes: to load a program, to attach it, and to let it read packets.
-_KEPT_CAPABILITIES = {"bpf", "net_admin", "perfmon"}
-
 
 @click.command("top", cls=Command, examples=EXAMPLES)
 @click.argument("words", nargs=-1, metavar="[EXPR]...")
@@ -55,12 +52,12 @@ def command(
     EXPR is a tcpdump filter for stations and flows. Keys: Tab, arrows and Enter to look around, / to search,
     s to sort, Space to freeze, ? for all of them, q to quit.
     """
-    from meshlens.ebpf.capabilities import drop_capabilities
+    from meshlens.ebpf.capabilities import ATTACHING, drop_capabilities
     from meshlens.probes.monitor.session import monitor
 
     watched = monitor(interfaces, filters=list_path, filter=" ".join(words), lenient=True)
     with watched as source:
-        drop_capabilities(_KEPT_CAPABILITIES)
+        drop_capabilities(ATTACHING)
         absent = dict(source.absent)
         if list_path is None:
             absent["filters"] = "no filters: give a list with --filters LIST"

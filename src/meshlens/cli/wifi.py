@@ -11,7 +11,7 @@ import click
 
 from meshlens.cli.command import Command, option
 from meshlens.cli.options import complete_interface, json_option
-from meshlens.ebpf.capabilities import drop_capabilities
+from meshlens.ebpf.capabilities import ATTACHING, drop_capabilities
 from meshlens.errors import UsageError
 from meshlens.wifi.transmitters import FileTransmitters, LiveTransmitters, transmitters
 
@@ -42,8 +42,6 @@ LIVE_ONLY = {
     "max_transmitters": "--max-transmitters",
     "hop": "--hop",
 }
-#: What following interfaces takes: to load a program, to attach it, and to let it read packets.
-_KEPT_CAPABILITIES = {"bpf", "net_admin", "perfmon"}
 #: Lines of the terminal that the rows of the table leave: heading, foot, and the cursor's.
 _FRAME_LINES = 3
 
@@ -103,7 +101,7 @@ def command(
     channels = _channels(hop) if hop else []
     session = transmitters(interfaces, filter=expression, max_transmitters=max_transmitters, idle_s=idle_s)
     with session, _hopping(session, channels):
-        drop_capabilities(_KEPT_CAPABILITIES)
+        drop_capabilities(ATTACHING)
         if not session.listening:
             click.echo("meshlens: no monitor interface to listen on yet; waiting for one", err=True)
         try:

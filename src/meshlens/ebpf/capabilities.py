@@ -7,7 +7,7 @@ from collections.abc import Collection
 
 from meshlens.errors import UsageError
 
-__all__ = ["CAPABILITIES", "drop_capabilities", "has_capability"]
+__all__ = ["ATTACHING", "CAPABILITIES", "drop_capabilities", "has_capability"]
 
 CAPABILITIES = (
     "chown", "dac_override", "dac_read_search", "fowner", "fsetid", "kill", "setgid", "setuid", "setpcap",
@@ -18,6 +18,9 @@ CAPABILITIES = (
     "checkpoint_restore",
 )  # fmt: skip
 """Names by number (include/uapi/linux/capability.h), without "CAP_"."""
+
+ATTACHING = frozenset({"bpf", "net_admin", "perfmon"})
+"""What it takes to load a program, to attach it to an interface, and to let it read packets."""
 
 _VERSION_3 = 0x20080522  # _LINUX_CAPABILITY_VERSION_3: two 32-bit words for each set
 _PR_CAPBSET_READ, _PR_CAPBSET_DROP, _PR_SET_NO_NEW_PRIVS, _PR_CAP_AMBIENT = 23, 24, 38, 47
