@@ -341,6 +341,7 @@ function drawCosts() {
 
 const find = $("find");
 let known = new Map(); // what can be chosen by what is shown
+let asked = 0;
 
 function drawChoice() {
   for (const name of ["kind", "by"]) for (const input of document.getElementsByName(name)) input.checked = input.value === choice[name];
@@ -352,11 +353,13 @@ function drawChoice() {
 
 /** Offer the filters or stations that fit what is typed. */
 async function suggest() {
+  const number = ++asked;
   const table = choice.kind === "filters" ? "counts" : "stations";
   try {
     const answer = await fetch(`api/v1/${table}?${query({ q: find.value, interface: choice.interface, limit: 200, sort: "-bytes" })}`);
     if (!answer.ok) return;
     const { rows } = await answer.json();
+    if (number !== asked) return; // a later question has been answered already
     known = new Map(rows.map((row) => (table === "counts" ? [row.filter, row.filter] : [row.name ? `${row.name} (${row.mac})` : row.mac, row.mac])));
   } catch {
     return; // the status says that the connection is lost

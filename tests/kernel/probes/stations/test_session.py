@@ -134,7 +134,8 @@ def test_a_tcp_stream_in_segments_is_counted_as_packets_on_the_wire(netns_pair: 
     session.close()
     # Ethernet 14, IPv4 20, TCP 20 with timestamps 12; the SYN has 8 bytes of options more.
     assert station.out_bytes == size + 66 * station.out_packets + 8
-    assert station.in_bytes == 66 * station.in_packets + 8
+    sacks = station.in_bytes - 66 * station.in_packets - 8  # 12 to 28 bytes where a segment overtook another
+    assert sacks in range(0, 28 * 5, 4)
     assert sum(station.sizes) == station.packets
     assert station.sizes[10] >= size // 1448  # 1024 to 2047 bytes
     assert station.protocols == {"ipv4": station.packets, "tcp": station.packets}
