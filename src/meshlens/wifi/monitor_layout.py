@@ -8,8 +8,9 @@ import struct
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple, Self
 
-from meshlens.ebpf import BPF_F_MMAPABLE, MapSpec, MapType, possible_cpus
+from meshlens.ebpf import MapSpec, MapType
 from meshlens.ebpf.contexts import Field
+from meshlens.probes.tally import TALLY, read_outcomes, tally_map
 
 __all__ = [
     "BIAS_DB",
@@ -19,7 +20,6 @@ __all__ = [
     "KINDS_AT",
     "NAMELESS",
     "OUTCOMES",
-    "OUTCOME_BYTES",
     "RATES",
     "RATE_BYTES",
     "RATE_KEY_BYTES",
@@ -38,17 +38,15 @@ __all__ = [
     "unpack_rate",
 ]
 
-#: The names of the maps: transmitters, their rates, what became of frames, what new entries begin as.
+#: The names of the maps: transmitters, their rates, what new entries begin as.
 TRANSMITTERS: Final = "transmitters"
 RATES: Final = "rates"
-TALLY: Final = "tally"
 BLANK: Final = "blank"
 
 #: What becomes of a frame: it is counted at its transmitter; it is damaged, and names none that is known; it
 #: is whole, but its headers cannot be read; there is no room for its transmitter. Besides: there is no room
 #: for its rate.
 OUTCOMES: Final = ("counted", "damaged", "unreadable", "transmitters_full", "rates_full")
-OUTCOME_BYTES: Final = 64
 
 # A transmitter's address, and the CPU in host order; the highest bit for frames that name no transmitter.
 _KEY: Final = struct.Struct("=6sH")
@@ -178,7 +176,7 @@ def monitor_maps(max_transmitters: int) -> dict[str, MapSpec]:
     specs = (
         MapSpec(TRANSMITTERS, MapType.HASH, KEY_BYTES, ENTRY_BYTES, max_transmitters),
         MapSpec(RATES, MapType.HASH, RATE_KEY_BYTES, RATE_BYTES, 8 * max_transmitters),
-        MapSpec(TALLY, MapType.ARRAY, 4, possible_cpus() * OUTCOME_BYTES, 1, BPF_F_MMAPABLE),
+        tally_map(),
         MapSpec(BLANK, MapType.ARRAY, 4, ENTRY_BYTES, 1),
     )
     return {spec.name: spec for spec in specs}
@@ -186,6 +184,4 @@ def monitor_maps(max_transmitters: int) -> dict[str, MapSpec]:
 
 def read_tally(tally: memoryview) -> dict[str, int]:
     """Frames by outcome, of all CPUs; `tally` is the mapped value."""
-    words = struct.unpack(f"={len(tally) // 8}Q", tally)
-    stride = OUTCOME_BYTES // 8
-    return {name: sum(words[place::stride]) for place, name in enumerate(OUTCOMES)}
+    return read_outcomes(tally, OUTCOMES)

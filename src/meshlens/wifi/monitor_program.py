@@ -28,6 +28,7 @@ from meshlens.ebpf.contexts import Skb
 from meshlens.filters.compiler import CompiledList
 from meshlens.packet.ieee80211 import HeaderFlag
 from meshlens.probes.one_filter import emit_filter
+from meshlens.probes.tally import emit_tally
 from meshlens.wifi.monitor_entry import emit_add, emit_increase
 from meshlens.wifi.monitor_fields import (
     DAMAGED,
@@ -39,10 +40,8 @@ from meshlens.wifi.monitor_frame import IEEE80211_RADIOTAP
 from meshlens.wifi.monitor_layout import (
     BLANK,
     NAMELESS,
-    OUTCOME_BYTES,
     OUTCOMES,
     RATES,
-    TALLY,
     TRANSMITTERS,
     at,
     monitor_maps,
@@ -172,10 +171,7 @@ class _MonitorProgram:
         asm.load(R0, R10, KEY + 6, 2)
         asm.alu("&=", R0, NAMELESS - 1)
         with asm.if_(R0, "<", possible_cpus()):  # always: only the verifier does not know
-            asm.alu("*=", R0, OUTCOME_BYTES)
-            asm.map_value(R1, TALLY, 8 * OUTCOMES.index(outcome))
-            asm.alu("+=", R1, R0)
-            emit_increase(asm, R1, 0, 1)
+            emit_tally(asm, OUTCOMES.index(outcome), 1)
 
     def begin(self) -> None:
         """There is no entry: make one."""

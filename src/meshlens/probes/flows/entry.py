@@ -18,8 +18,9 @@ from meshlens.probes.flows.layout import (
     KEY_BYTES,
     value_bytes,
 )
-from meshlens.probes.flows.maps import BLANK, OUTCOME_BYTES, OUTCOMES, TALLY, FlowOptions
+from meshlens.probes.flows.maps import BLANK, OUTCOMES, FlowOptions
 from meshlens.probes.flows.parse import KEY
+from meshlens.probes.tally import emit_tally
 
 __all__ = ["BYTES", "CPU", "PACKETS", "SEGMENT", "Clock", "EntryWriter"]
 
@@ -146,12 +147,7 @@ class EntryWriter:
         """Tally R3 packets."""
         asm = self.asm
         asm.load(R0, R10, CPU, 8)
-        asm.alu("*=", R0, OUTCOME_BYTES)
-        asm.map_value(R1, TALLY, 8 * OUTCOMES.index(outcome))
-        asm.alu("+=", R1, R0)
-        asm.load(R0, R1, 0, 8)
-        asm.alu("+=", R0, R3)
-        asm.store(R1, 0, R0, 8)
+        emit_tally(asm, OUTCOMES.index(outcome), R3)
 
     def too_late(self) -> None:
         """The entry R7 ended before this frame: send it out, and begin it anew."""

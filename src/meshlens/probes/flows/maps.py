@@ -1,20 +1,17 @@
 """What a flow is, and the maps in which the flow program keeps them."""
 
-import struct
 from dataclasses import dataclass
 from typing import Final
 
-from meshlens.ebpf import BPF_F_MMAPABLE, MapSpec, MapType, possible_cpus
+from meshlens.ebpf import MapSpec, MapType
 from meshlens.probes.flows.layout import EXPORT, FLOWS, KEY_BYTES, value_bytes
+from meshlens.probes.tally import TALLY, read_outcomes, tally_map
 
-__all__ = ["BLANK", "OUTCOMES", "OUTCOME_BYTES", "TALLY", "FlowOptions", "flow_maps", "read_tally"]
+__all__ = ["BLANK", "OUTCOMES", "TALLY", "FlowOptions", "flow_maps", "read_tally"]
 
-#: The map that says what became of every frame that the filter let pass: packets for each outcome and CPU.
-TALLY: Final = "tally"
-#: It is in a flow; it carries no IP; its IP header cannot be read; there was no room for its flow; or it was
-#: in a flow, which ended while the ring was full.
+#: What became of every frame that the filter let pass: it is in a flow; it carries no IP; its IP header
+#: cannot be read; there was no room for its flow; or it was in a flow, which ended while the ring was full.
 OUTCOMES: Final = ("flow", "not_ip", "unreadable", "map_full", "ring_full")
-OUTCOME_BYTES: Final = 64
 
 #: A value of zeros, which new entries begin as: the stack may be smaller than a value.
 BLANK: Final = "blank"
@@ -45,7 +42,7 @@ def flow_maps(options: FlowOptions) -> dict[str, MapSpec]:
     specs = (
         MapSpec(FLOWS, MapType.HASH, KEY_BYTES, size, options.max_flows),
         MapSpec(EXPORT, MapType.RINGBUF, 0, 0, _RING_BYTES),
-        MapSpec(TALLY, MapType.ARRAY, 4, possible_cpus() * OUTCOME_BYTES, 1, BPF_F_MMAPABLE),
+        tally_map(),
         MapSpec(BLANK, MapType.ARRAY, 4, size, 1),
     )
     return {spec.name: spec for spec in specs}
@@ -53,6 +50,4 @@ def flow_maps(options: FlowOptions) -> dict[str, MapSpec]:
 
 def read_tally(tally: memoryview) -> dict[str, int]:
     """Packets by outcome, of all CPUs; `tally` is the mapped value."""
-    words = struct.unpack(f"={len(tally) // 8}Q", tally)
-    stride = OUTCOME_BYTES // 8
-    return {name: sum(words[place::stride]) for place, name in enumerate(OUTCOMES)}
+    return read_outcomes(tally, OUTCOMES)

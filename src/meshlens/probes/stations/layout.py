@@ -9,11 +9,12 @@ import struct
 from dataclasses import dataclass, field
 from typing import Final, Self
 
-from meshlens.ebpf import BPF_F_MMAPABLE, MapSpec, MapType, possible_cpus
+from meshlens.ebpf import MapSpec, MapType
 from meshlens.ebpf.constants import BPF_F_NO_PREALLOC
 from meshlens.probes.stations.protocols import CLASSES
 from meshlens.probes.stations.record import StationKind
 from meshlens.probes.stations.tables import tables_map
+from meshlens.probes.tally import TALLY, read_outcomes, tally_map
 
 __all__ = [
     "BLANK",
@@ -36,7 +37,6 @@ __all__ = [
     "LAST",
     "OUT",
     "OUTCOMES",
-    "OUTCOME_BYTES",
     "SIZE_BINS",
     "SIZE_START",
     "STATIONS",
@@ -55,17 +55,15 @@ __all__ = [
     "unpack_key",
 ]
 
-#: The names of the maps: stations, first packets, what became of all packets, what new entries begin as.
+#: The names of the maps: stations, first packets, what new entries begin as.
 STATIONS: Final = "stations"
 FIRSTS: Final = "first_packets"
-TALLY: Final = "tally"
 BLANK: Final = "blank"
 BLANK_FIRST: Final = "blank_first"
 
 #: The packet is counted for a station; it went out to a group of stations; there was no room for its
 #: station, its inner station, its originator; it is shorter than an Ethernet header.
 OUTCOMES: Final = ("station", "group", "map_full", "inner_map_full", "originator_map_full", "unreadable")
-OUTCOME_BYTES: Final = 64
 
 KINDS: Final[tuple[StationKind, ...]] = ("station", "inner", "originator")
 # The address; then the number of the CPU and that of the kind in one.
@@ -189,7 +187,7 @@ def station_maps(max_stations: int) -> dict[str, MapSpec]:
         MapSpec(
             FIRSTS, MapType.HASH, _KEY.size, FIRST_DATA + FIRST_BYTES, 2 * max_stations, BPF_F_NO_PREALLOC
         ),
-        MapSpec(TALLY, MapType.ARRAY, 4, possible_cpus() * OUTCOME_BYTES, 1, BPF_F_MMAPABLE),
+        tally_map(),
         MapSpec(BLANK, MapType.ARRAY, 4, VALUE_BYTES, 1),
         MapSpec(BLANK_FIRST, MapType.ARRAY, 4, FIRST_DATA + FIRST_BYTES, 1),
     )
@@ -198,6 +196,4 @@ def station_maps(max_stations: int) -> dict[str, MapSpec]:
 
 def read_tally(tally: memoryview) -> dict[str, int]:
     """Packets by outcome, of all CPUs; `tally` is the mapped value."""
-    words = struct.unpack(f"={len(tally) // 8}Q", tally)
-    stride = OUTCOME_BYTES // 8
-    return {name: sum(words[place::stride]) for place, name in enumerate(OUTCOMES)}
+    return read_outcomes(tally, OUTCOMES)

@@ -49,16 +49,15 @@ from meshlens.probes.stations.layout import (
     BLANK,
     FIRST_SEEN,
     KINDS,
-    OUTCOME_BYTES,
     OUTCOMES,
     STATIONS,
     TAG_STEP,
-    TALLY,
     station_maps,
 )
 from meshlens.probes.stations.protocols import BATADV_CLASS, CLASSES, IS_DHCP, IS_SYN, IS_VLAN
 from meshlens.probes.stations.record import StationKind
 from meshlens.probes.stations.tables import TABLES, fill_tables
+from meshlens.probes.tally import emit_tally
 
 __all__ = ["load_stations", "station_program"]
 
@@ -320,9 +319,4 @@ class _StationProgram:
         asm = self.asm
         asm.load(R3, R10, PACKETS, 8)
         asm.load(R0, R10, _CPU, 8)
-        asm.alu("*=", R0, OUTCOME_BYTES)
-        asm.map_value(R1, TALLY, 8 * OUTCOMES.index(outcome))
-        asm.alu("+=", R1, R0)
-        asm.load(R0, R1, 0, 8)
-        asm.alu("+=", R0, R3)
-        asm.store(R1, 0, R0, 8)
+        emit_tally(asm, OUTCOMES.index(outcome), R3)

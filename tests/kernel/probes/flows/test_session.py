@@ -23,6 +23,7 @@ from meshlens.probes.count.plan import ATTACH_MODES, AttachMode
 from meshlens.probes.flows.record import Flow
 from meshlens.probes.flows.session import LiveFlows
 from tests.kernel.conftest import NetNs, NetNsPair
+from tests.kernel.probes.tcp import transfer
 
 pytestmark = pytest.mark.root
 
@@ -128,24 +129,6 @@ def test_a_tcp_stream_in_segments_is_counted_as_packets_on_the_wire(netns_pair: 
     assert set(flow.head_sizes[3:]) <= {1514, 66}
     assert flow.head_ways[:3] == (1, -1, 1)
     assert stream.missed == NOTHING_MISSED
-
-
-def transfer(pair: NetNsPair, size: int) -> None:
-    listening = pair.far.run(lambda: socket.create_server(("10.9.0.2", 5000)))
-
-    def receive() -> None:
-        connection, _ = listening.accept()
-        with connection:
-            while connection.recv(1 << 20):
-                pass
-
-    receiver = threading.Thread(target=receive)
-    receiver.start()
-    with pair.near.run(lambda: socket.create_connection(("10.9.0.2", 5000))) as connection:
-        connection.sendall(bytes(size))
-    receiver.join(30)
-    listening.close()
-    time.sleep(0.1)
 
 
 def test_a_flow_is_handed_out_when_it_was_idle_and_goes_on_as_another(

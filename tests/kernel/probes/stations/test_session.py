@@ -22,6 +22,7 @@ from meshlens.packet.mesh import overhead_mix, payload_mix
 from meshlens.probes.stations.record import Station
 from meshlens.probes.stations.session import StationSession
 from tests.kernel.conftest import NetNs, NetNsPair
+from tests.kernel.probes.tcp import transfer
 
 pytestmark = pytest.mark.root
 
@@ -141,24 +142,6 @@ def test_a_tcp_stream_in_segments_is_counted_as_packets_on_the_wire(netns_pair: 
     assert station.protocols == {"ipv4": station.packets, "tcp": station.packets}
     assert station.name == "10.9.0.2"
     assert session.missed == NOTHING_MISSED
-
-
-def transfer(pair: NetNsPair, size: int) -> None:
-    listening = pair.far.run(lambda: socket.create_server(("10.9.0.2", 5000)))
-
-    def receive() -> None:
-        connection, _ = listening.accept()
-        with connection:
-            while connection.recv(1 << 20):
-                pass
-
-    receiver = threading.Thread(target=receive)
-    receiver.start()
-    with pair.near.run(lambda: socket.create_connection(("10.9.0.2", 5000))) as connection:
-        connection.sendall(bytes(size))
-    receiver.join(30)
-    listening.close()
-    time.sleep(0.1)
 
 
 def test_the_syn_of_a_station_is_kept(netns_pair: NetNsPair) -> None:
