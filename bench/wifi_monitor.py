@@ -14,8 +14,8 @@ from meshlens.packet.craft_wifi import dot11, radiotap
 from meshlens.packet.radiotap import parse_radiotap
 from meshlens.packet.wifi_mix import wifi_mix
 from meshlens.probes.flows.stream import compile_filter
-from meshlens.wifi.monitor_frame import IEEE80211_RADIOTAP
-from meshlens.wifi.monitor_program import monitor_program
+from meshlens.wifi.monitor.frame import IEEE80211_RADIOTAP
+from meshlens.wifi.monitor.program import monitor_program
 
 _MAX_TRANSMITTERS = 4096
 _AP = "02:00:00:00:ff:ff"

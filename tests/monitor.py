@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 
 from meshlens.ebpf import Program, Skb, pack_context
-from meshlens.wifi.monitor_layout import (
+from meshlens.wifi.monitor.layout import (
     RATES,
     TALLY,
     TRANSMITTERS,
@@ -13,8 +13,8 @@ from meshlens.wifi.monitor_layout import (
     unpack_key,
     unpack_rate,
 )
-from meshlens.wifi.monitor_program import monitor_program
-from meshlens.wifi.monitor_table import MonitorTable, join, join_rates
+from meshlens.wifi.monitor.program import monitor_program
+from meshlens.wifi.monitor.table import MonitorTable, join, join_rates
 
 __all__ = ["compare", "is_testable", "loaded"]
 

@@ -28,8 +28,8 @@ if TYPE_CHECKING:
     from meshlens.probes.stations.session import stations
     from meshlens.probes.traffic.record import InterfaceTraffic, Traffic
     from meshlens.probes.traffic.session import InterfaceSession, interfaces
-    from meshlens.wifi.transmitter_record import Transmitter
-    from meshlens.wifi.transmitters import transmitters
+    from meshlens.wifi.monitor.record import Transmitter
+    from meshlens.wifi.monitor.session import transmitters
 
 __all__ = [
     "CapturedFrame",
@@ -97,8 +97,8 @@ _HOMES = {
     "meshlens.probes.stations.session": ("stations",),
     "meshlens.probes.traffic.session": ("InterfaceSession", "interfaces"),
     "meshlens.probes.traffic.record": ("InterfaceTraffic", "Traffic"),
-    "meshlens.wifi.transmitter_record": ("Transmitter",),
-    "meshlens.wifi.transmitters": ("transmitters",),
+    "meshlens.wifi.monitor.record": ("Transmitter",),
+    "meshlens.wifi.monitor.session": ("transmitters",),
 }
 
 

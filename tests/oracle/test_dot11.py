@@ -18,8 +18,8 @@ from meshlens.packet.craft_wifi import dot11, radiotap
 from meshlens.packet.elements import elements_of
 from meshlens.packet.ieee80211 import KINDS, parse_dot11
 from meshlens.packet.radiotap import parse_radiotap
-from meshlens.wifi.monitor_frame import Garbled, Heard, Unreadable, hear
-from meshlens.wifi.monitor_rate import rate_of
+from meshlens.wifi.monitor.frame import Garbled, Heard, Unreadable, hear
+from meshlens.wifi.monitor.rate import rate_of
 from meshlens.wifi.rates import LEGACY_MBPS, Rate
 from tests.data import captures, needs_data
 from tests.monitor import compare, is_testable, loaded

@@ -13,7 +13,7 @@ from meshlens.cli.command import Command, option
 from meshlens.cli.options import complete_interface, json_option
 from meshlens.ebpf.capabilities import ATTACHING, drop_capabilities
 from meshlens.errors import UsageError
-from meshlens.wifi.transmitters import FileTransmitters, LiveTransmitters, transmitters
+from meshlens.wifi.monitor.session import FileTransmitters, LiveTransmitters, transmitters
 
 __all__ = ["command"]
 
@@ -112,7 +112,7 @@ def command(
 
 
 def _channels(text: str) -> list[int]:
-    from meshlens.wifi.hopping import frequency_mhz
+    from meshlens.wifi.monitor.hopping import frequency_mhz
 
     try:
         channels = [int(channel) for channel in text.split(",")]
@@ -129,7 +129,7 @@ def _hopping(session: LiveTransmitters, channels: Sequence[int]) -> Iterator[Non
     if not channels:
         yield
         return
-    from meshlens.wifi.hopping import Hopper
+    from meshlens.wifi.monitor.hopping import Hopper
 
     with Hopper(session.listening, channels) as hopper:
         yield

@@ -6,7 +6,7 @@ from dataclasses import asdict
 from typing import Any
 
 from meshlens.outputs.table import human
-from meshlens.wifi.transmitter_record import Transmitter
+from meshlens.wifi.monitor.record import Transmitter
 
 __all__ = ["summary_json", "transmitter_json", "transmitter_table"]
 

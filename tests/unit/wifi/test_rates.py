@@ -4,7 +4,7 @@ import pytest
 
 from meshlens.packet.craft_wifi import radiotap
 from meshlens.packet.radiotap import parse_radiotap
-from meshlens.wifi.monitor_rate import UNKNOWN, rate_bytes, rate_of
+from meshlens.wifi.monitor.rate import UNKNOWN, rate_bytes, rate_of
 from meshlens.wifi.rates import LEGACY_MBPS, Phy, Rate
 
 # IEEE 802.11-2020, tables 19-27 to 19-37 (HT), 21-29 to 21-60 (VHT); 802.11ax-2021, 27.5 (HE): one stream,

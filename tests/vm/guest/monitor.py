@@ -8,10 +8,10 @@ from pyroute2.iwutil import IW
 
 from meshlens.packet.craft_wifi import dot11, radiotap
 from meshlens.packet.ieee80211 import HeaderFlag
-from meshlens.wifi.hopping import Hopper
-from meshlens.wifi.monitor_table import MonitorTable
-from meshlens.wifi.transmitter_record import Transmitter, records
-from meshlens.wifi.transmitters import transmitters
+from meshlens.wifi.monitor.hopping import Hopper
+from meshlens.wifi.monitor.record import Transmitter, records
+from meshlens.wifi.monitor.session import transmitters
+from meshlens.wifi.monitor.table import MonitorTable
 from tests.vm.guest.links import answer, shell
 
 AP, STATION, OTHER = "02:00:00:00:01:01", "02:00:00:00:01:02", "02:00:00:00:01:03"

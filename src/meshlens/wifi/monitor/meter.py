@@ -10,7 +10,7 @@ from meshlens.ebpf.verifier import VerifierError
 from meshlens.filters.compiler import CompiledList
 from meshlens.probes.attach import attach_at_tc
 from meshlens.probes.interfaces import Interface
-from meshlens.wifi.monitor_layout import (
+from meshlens.wifi.monitor.layout import (
     RATES,
     TALLY,
     TRANSMITTERS,
@@ -22,7 +22,7 @@ from meshlens.wifi.monitor_layout import (
     unpack_key,
     unpack_rate,
 )
-from meshlens.wifi.monitor_program import Clock, monitor_program
+from meshlens.wifi.monitor.program import Clock, monitor_program
 
 __all__ = ["Entries", "MonitorMeter", "Rates"]
 

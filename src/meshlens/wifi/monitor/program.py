@@ -2,7 +2,7 @@
 
 An entry belongs to one CPU (its number is part of the key), where tc programs run one after another: what is
 written needs no lock and no atomic operation. No frame is an event: user space reads the entries.
-`monitor_frame` is the definition of what is taken of a frame, `monitor_table.MonitorTable` of what is added.
+`frame` is the definition of what is taken of a frame, `table.MonitorTable` of what is added.
 """
 
 from typing import Final, Literal
@@ -29,15 +29,15 @@ from meshlens.filters.compiler import CompiledList
 from meshlens.packet.ieee80211 import HeaderFlag
 from meshlens.probes.one_filter import emit_filter
 from meshlens.probes.tally import emit_tally
-from meshlens.wifi.monitor_entry import emit_add, emit_increase
-from meshlens.wifi.monitor_fields import (
+from meshlens.wifi.monitor.entry import emit_add, emit_increase
+from meshlens.wifi.monitor.fields import (
     DAMAGED,
     KEY,
     RATE,
     SIZE,
 )
-from meshlens.wifi.monitor_frame import IEEE80211_RADIOTAP
-from meshlens.wifi.monitor_layout import (
+from meshlens.wifi.monitor.frame import IEEE80211_RADIOTAP
+from meshlens.wifi.monitor.layout import (
     BLANK,
     NAMELESS,
     OUTCOMES,
@@ -46,7 +46,7 @@ from meshlens.wifi.monitor_layout import (
     at,
     monitor_maps,
 )
-from meshlens.wifi.monitor_parse import emit_bare, emit_dot11, emit_linear, emit_radiotap
+from meshlens.wifi.monitor.parse import emit_bare, emit_dot11, emit_linear, emit_radiotap
 
 __all__ = ["Clock", "monitor_program"]
 

@@ -10,7 +10,7 @@ from meshlens.packet.craft_wifi import dot11, radiotap
 from meshlens.packet.ieee80211 import KINDS
 from meshlens.packet.radiotap import EXTENDED, FIELDS, MAX_WORDS, Antenna
 from meshlens.packet.wifi_mix import wifi_mix
-from meshlens.wifi.monitor_frame import MAX_RADIOTAP_BYTES
+from meshlens.wifi.monitor.frame import MAX_RADIOTAP_BYTES
 from tests.monitor import compare, is_testable, loaded
 
 pytestmark = pytest.mark.kernel

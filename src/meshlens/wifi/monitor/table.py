@@ -6,9 +6,9 @@ This is the definition of what the program does in its maps, and serves capture 
 from collections.abc import Iterable
 from typing import Final
 
-from meshlens.wifi.monitor_frame import Garbled, Heard, Unreadable, hear
-from meshlens.wifi.monitor_layout import BIAS_DB, OUTCOMES, SIGNAL_STEP_DB, Entry, RateCount, RateKey
-from meshlens.wifi.monitor_rate import UNKNOWN
+from meshlens.wifi.monitor.frame import Garbled, Heard, Unreadable, hear
+from meshlens.wifi.monitor.layout import BIAS_DB, OUTCOMES, SIGNAL_STEP_DB, Entry, RateCount, RateKey
+from meshlens.wifi.monitor.rate import UNKNOWN
 
 __all__ = ["MonitorTable", "join", "join_rates"]
 

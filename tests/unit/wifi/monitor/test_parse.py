@@ -24,7 +24,7 @@ from meshlens.ebpf.emulate import Emulator
 from meshlens.packet.craft_wifi import dot11, radiotap
 from meshlens.packet.ieee80211 import HeaderFlag
 from meshlens.packet.wifi_mix import wifi_mix
-from meshlens.wifi.monitor_fields import (
+from meshlens.wifi.monitor.fields import (
     AMPDU,
     BSSID,
     DAMAGED,
@@ -37,9 +37,9 @@ from meshlens.wifi.monitor_fields import (
     SIGNAL,
     SIZE,
 )
-from meshlens.wifi.monitor_frame import Garbled, Heard, Unreadable, hear
-from meshlens.wifi.monitor_layout import BIAS_DB, NAMELESS
-from meshlens.wifi.monitor_parse import emit_dot11, emit_radiotap
+from meshlens.wifi.monitor.frame import Garbled, Heard, Unreadable, hear
+from meshlens.wifi.monitor.layout import BIAS_DB, NAMELESS
+from meshlens.wifi.monitor.parse import emit_dot11, emit_radiotap
 
 PLACES = (KEY, RATE, SIGNAL, NOISE, AMPDU, FREQUENCY, BSSID, DAMAGED, SIZE, KIND, PRESENT)
 READ, UNREADABLE, NO_HEADER = range(3)

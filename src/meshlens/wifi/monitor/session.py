@@ -12,11 +12,11 @@ from meshlens.probes.flows.stream import compile_filter
 from meshlens.probes.following import Follower
 from meshlens.probes.interfaces import Interface, link_type_of
 from meshlens.probes.session import AttachedProgram, Session
-from meshlens.wifi.monitor_frame import IEEE80211, IEEE80211_RADIOTAP
-from meshlens.wifi.monitor_layout import OUTCOMES
-from meshlens.wifi.monitor_meter import Entries, MonitorMeter, Rates
-from meshlens.wifi.monitor_table import MonitorTable, join, join_rates
-from meshlens.wifi.transmitter_record import Transmitter, records
+from meshlens.wifi.monitor.frame import IEEE80211, IEEE80211_RADIOTAP
+from meshlens.wifi.monitor.layout import OUTCOMES
+from meshlens.wifi.monitor.meter import Entries, MonitorMeter, Rates
+from meshlens.wifi.monitor.record import Transmitter, records
+from meshlens.wifi.monitor.table import MonitorTable, join, join_rates
 
 __all__ = ["FileTransmitters", "LiveTransmitters", "transmitters"]
 

@@ -5,7 +5,7 @@ from typing import Final, NamedTuple
 from meshlens.errors import UsageError
 from meshlens.packet.ieee80211 import FCS_BYTES, Dot11Error, kind_number, parse_dot11
 from meshlens.packet.radiotap import Radiotap, RadiotapError, parse_radiotap
-from meshlens.wifi.monitor_rate import rate_bytes
+from meshlens.wifi.monitor.rate import rate_bytes
 
 __all__ = ["IEEE80211", "IEEE80211_RADIOTAP", "MAX_RADIOTAP_BYTES", "Garbled", "Heard", "Unreadable", "hear"]
 
@@ -29,7 +29,7 @@ class Heard(NamedTuple):
     """One frame: who sent it (6 bytes; None if it does not say), its kind (`ieee80211.KINDS`), and the rest.
 
     `size`: bytes on the air, with the FCS, whether the receiver handed it on or not. `damaged`: FCS or PLCP
-    wrong, nothing in the frame can be relied on. `rate`: four bytes, see `monitor_rate`. `frequency` in MHz,
+    wrong, nothing in the frame can be relied on. `rate`: four bytes, see `rate`. `frequency` in MHz,
     `signal` and `noise` in dBm. `ampdu`: the number of the A-MPDU that it was part of.
     """
 

@@ -4,8 +4,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from meshlens.packet.ieee80211 import KINDS
-from meshlens.wifi.monitor_layout import BIAS_DB, SIGNAL_STEP_DB, Entry, RateCount, RateKey
-from meshlens.wifi.monitor_rate import rate_of
+from meshlens.wifi.monitor.layout import BIAS_DB, SIGNAL_STEP_DB, Entry, RateCount, RateKey
+from meshlens.wifi.monitor.rate import rate_of
 from meshlens.wifi.rates import Rate
 
 __all__ = ["FrameCount", "RateUse", "Transmitter", "records"]

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.kernel.wifi.monitor.conftest import Radio
 
 import meshlens
 from meshlens.ebpf import attached
@@ -21,10 +22,9 @@ from meshlens.errors import NotSupported, UsageError
 from meshlens.packet.capture import write_pcap
 from meshlens.packet.craft_wifi import dot11, radiotap
 from meshlens.packet.wifi_mix import wifi_mix
-from meshlens.wifi.transmitter_record import Transmitter
-from meshlens.wifi.transmitters import LiveTransmitters
+from meshlens.wifi.monitor.record import Transmitter
+from meshlens.wifi.monitor.session import LiveTransmitters
 from tests.kernel.conftest import NetNs
-from tests.kernel.wifi.conftest import Radio
 
 pytestmark = pytest.mark.root
 

@@ -1,6 +1,6 @@
 """The fields of radiotap that the monitor program takes, and where on the stack it keeps what it finds.
 
-Each field's code follows what `monitor_frame` and `monitor_rate` do with the decoded field.
+Each field's code follows what `frame` and `rate` do with the decoded field.
 """
 
 from collections.abc import Callable
@@ -9,8 +9,8 @@ from typing import Final
 from meshlens.ebpf import R0, R1, R2, R3, R10, Asm, Reg
 from meshlens.packet.ieee80211 import FCS_BYTES
 from meshlens.packet.radiotap import FIELD_OF, RxFlag, Tap
-from meshlens.wifi.monitor_layout import BIAS_DB
-from meshlens.wifi.monitor_rate import (
+from meshlens.wifi.monitor.layout import BIAS_DB
+from meshlens.wifi.monitor.rate import (
     HE,
     HE_KNOWN_BANDWIDTH,
     HE_KNOWN_GUARD,

@@ -1,4 +1,4 @@
-"""The part of the monitor program that reads a frame; `monitor_frame` is its definition, in Python.
+"""The part of the monitor program that reads a frame; `frame` is its definition, in Python.
 
 It goes along radiotap's presence bits by the table that the decoder has, and reads those fields that count.
 Headers are read in the linear part of the skb; where they may go on beyond it, that is made longer first.
@@ -20,7 +20,7 @@ from meshlens.packet.ieee80211 import (
     HeaderFlag,
 )
 from meshlens.packet.radiotap import EXTENDED, FIELDS, FIXED_BYTES, MAX_WORDS, RadiotapField
-from meshlens.wifi.monitor_fields import (
+from meshlens.wifi.monitor.fields import (
     AMPDU,
     BSSID,
     DAMAGED,
@@ -34,8 +34,8 @@ from meshlens.wifi.monitor_fields import (
     SIGNAL,
     SIZE,
 )
-from meshlens.wifi.monitor_frame import MAX_RADIOTAP_BYTES
-from meshlens.wifi.monitor_layout import NAMELESS
+from meshlens.wifi.monitor.frame import MAX_RADIOTAP_BYTES
+from meshlens.wifi.monitor.layout import NAMELESS
 
 __all__ = ["emit_bare", "emit_dot11", "emit_linear", "emit_radiotap"]
 

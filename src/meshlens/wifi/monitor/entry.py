@@ -1,4 +1,4 @@
-"""Adding a frame to the entry of its transmitter; `monitor_table.MonitorTable` is the definition."""
+"""Adding a frame to the entry of its transmitter; `table.MonitorTable` is the definition."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -6,8 +6,8 @@ from contextlib import contextmanager
 from meshlens.ebpf import R0, R1, R2, R3, R4, R7, R9, R10, Asm, Reg
 from meshlens.packet.ieee80211 import HeaderFlag
 from meshlens.packet.radiotap import FIELD_OF
-from meshlens.wifi.monitor_fields import AMPDU, BSSID, FIELD_IN, FREQUENCY, KIND, NOISE, PRESENT, SIGNAL, SIZE
-from meshlens.wifi.monitor_layout import KINDS_AT, SIGNAL_STEP_DB, SIGNALS_AT, at
+from meshlens.wifi.monitor.fields import AMPDU, BSSID, FIELD_IN, FREQUENCY, KIND, NOISE, PRESENT, SIGNAL, SIZE
+from meshlens.wifi.monitor.layout import KINDS_AT, SIGNAL_STEP_DB, SIGNALS_AT, at
 
 __all__ = ["emit_add", "emit_increase"]
 

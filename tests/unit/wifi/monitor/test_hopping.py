@@ -3,8 +3,8 @@
 import pytest
 
 from meshlens.errors import NotSupported, UsageError
-from meshlens.wifi import hopping
-from meshlens.wifi.hopping import Hopper, frequency_mhz
+from meshlens.wifi.monitor import hopping
+from meshlens.wifi.monitor.hopping import Hopper, frequency_mhz
 
 
 @pytest.mark.parametrize(

@@ -52,7 +52,7 @@ OUTCOMES: Final = ("counted", "damaged", "unreadable", "transmitters_full", "rat
 _KEY: Final = struct.Struct("=6sH")
 KEY_BYTES: Final = _KEY.size
 NAMELESS: Final = 0x8000
-# The same, and the four bytes of monitor_rate.
+# The same, and the four bytes of `rate`.
 _RATE_KEY: Final = struct.Struct("=6sH4s")
 RATE_KEY_BYTES: Final = _RATE_KEY.size
 # Frames, bytes, retries.
@@ -93,7 +93,7 @@ class RateCount(NamedTuple):
 
 
 class RateKey(NamedTuple):
-    """A rate of a transmitter (None: of frames that name none); `rate` as in `monitor_rate`."""
+    """A rate of a transmitter (None: of frames that name none); `rate` as in `rate`."""
 
     transmitter: bytes | None
     rate: bytes
