@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.kernel.wifi.monitor.conftest import Radio
 
 import meshlens
 from meshlens.ebpf import attached
@@ -25,6 +24,7 @@ from meshlens.packet.wifi_mix import wifi_mix
 from meshlens.wifi.monitor.record import Transmitter
 from meshlens.wifi.monitor.session import LiveTransmitters
 from tests.kernel.conftest import NetNs
+from tests.kernel.wifi.monitor.conftest import Radio
 
 pytestmark = pytest.mark.root
 
