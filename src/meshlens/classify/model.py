@@ -1,0 +1,136 @@
+"""A trained model: trees whose leaves add whole-numbered weights to classes, and what is known about it.
+
+The class with the largest sum wins, the first of equals; its share of the sum of all is the raw confidence.
+All is integers: the kernel, this module and the trainer's scikit-learn come to the same class for every row.
+"""
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from itertools import pairwise
+from typing import Any, Final, NamedTuple
+
+from meshlens.errors import UsageError
+
+__all__ = ["FORMAT", "ONE", "Leaf", "Model", "Split", "Tree", "Verdict"]
+
+#: The version of the file's layout.
+FORMAT: Final = 1
+#: The weights of a leaf add up to this: probabilities in steps of 2**-16, which floats add without rounding.
+ONE: Final = 1 << 16
+
+
+class Split(NamedTuple):
+    """Go to node `below` if `feature` (its position in the row) is at most `most`, else to `above`."""
+
+    feature: int
+    most: int
+    below: int
+    above: int
+
+
+class Leaf(NamedTuple):
+    """(class, weight) pairs, ascending by class; the weights add up to ONE."""
+
+    weights: tuple[tuple[int, int], ...]
+
+
+#: Nodes by number; 0 is the root.
+Tree = tuple[Split | Leaf, ...]
+
+
+class Verdict(NamedTuple):
+    """A class by its position (None: unknown), its calibrated confidence from 0 to 1, and its sum."""
+
+    label: int | None
+    confidence: float
+    votes: int
+
+
+@dataclass(frozen=True)
+class Model:
+    """What is in a model's file.
+
+    `features` are names of the task's features: rows for `votes` and `classify` have these, in this order.
+    A verdict whose votes are below `least_votes` is unknown. `calibration`: ascending (votes, confidence)
+    points, between which confidence is linear. `about`: metrics, split, digest of the training data, licence.
+    """
+
+    task: str
+    label: str
+    classes: tuple[str, ...]
+    features: tuple[str, ...]
+    trees: tuple[Tree, ...]
+    least_votes: int = 0
+    calibration: tuple[tuple[int, float], ...] = ()
+    about: dict[str, Any] = field(default_factory=dict)
+
+    def votes(self, row: Sequence[int]) -> list[int]:
+        """The sum of every class for `row`."""
+        sums = [0] * len(self.classes)
+        for tree in self.trees:
+            node = tree[0]
+            while isinstance(node, Split):
+                node = tree[node.below if row[node.feature] <= node.most else node.above]
+            for label, weight in node.weights:
+                sums[label] += weight
+        return sums
+
+    def classify(self, row: Sequence[int]) -> Verdict:
+        """The verdict for `row`."""
+        sums = self.votes(row)
+        most = max(sums)
+        label = sums.index(most)
+        return Verdict(label if most >= self.least_votes else None, self.confidence(most), most)
+
+    def confidence(self, votes: int) -> float:
+        """The calibrated confidence of a class that has `votes`."""
+        points = self.calibration or ((0, 0.0), (len(self.trees) * ONE, 1.0))
+        if votes <= points[0][0]:
+            return points[0][1]
+        for (low, low_confidence), (high, high_confidence) in pairwise(points):
+            if votes <= high:
+                share = (votes - low) / (high - low)
+                return low_confidence + share * (high_confidence - low_confidence)
+        return points[-1][1]
+
+    def to_json(self) -> str:
+        """As the text of a model's file."""
+        plain = asdict(self) | {
+            "format": FORMAT,
+            "trees": [[_plain(node) for node in tree] for tree in self.trees],
+        }
+        return json.dumps(plain, separators=(",", ":")) + "\n"
+
+    @classmethod
+    def from_json(cls, text: str, source: str) -> "Model":
+        """From the text of a model's file; raises UsageError that names `source` and what is wrong."""
+        try:
+            plain = json.loads(text)
+            found = plain.pop("format")
+            if found != FORMAT:
+                raise UsageError(f"{source}: a model of format {found}; this meshlens reads format {FORMAT}")
+            model = cls(
+                plain["task"],
+                plain["label"],
+                tuple(plain["classes"]),
+                tuple(plain["features"]),
+                tuple(tuple(_node(node) for node in tree) for tree in plain["trees"]),
+                plain["least_votes"],
+                tuple((votes, confidence) for votes, confidence in plain["calibration"]),
+                plain["about"],
+            )
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            raise UsageError(f"{source}: not a model of meshlens ({error})") from None
+        return model
+
+
+def _plain(node: Split | Leaf) -> list[Any]:
+    """A split as its four numbers, a leaf as the list of its pairs."""
+    return list(node) if isinstance(node, Split) else [list(pair) for pair in node.weights]
+
+
+def _node(plain: list[Any]) -> Split | Leaf:
+    if plain and isinstance(plain[0], int):
+        return Split(*plain)
+    return Leaf(tuple((label, weight) for label, weight in plain))
