@@ -3,6 +3,7 @@
 import os
 import signal
 from collections.abc import Generator
+from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -24,6 +25,18 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_runtest_setup(item: pytest.Item) -> None:
     if item.get_closest_marker("root") and os.geteuid() != 0:
         pytest.skip("needs root")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Where tests run side by side (`make test`), those of one group stay one behind the other.
+
+    Tests of the kernel look at what is attached in it and load it; each virtual machine is booted once, and
+    what oracles say of real lists and captures is worked out once. Others share nothing outside their file.
+    """
+    for item in items:
+        folder, *rest = item.path.relative_to(Path(__file__).parent).parts
+        alone = folder in {"kernel", "oracle", "vm"}
+        item.add_marker(pytest.mark.xdist_group(folder if alone else "/".join([folder, *rest])))
 
 
 @pytest.hookimpl(wrapper=True)
