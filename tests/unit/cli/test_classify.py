@@ -140,8 +140,8 @@ def test_evaluation_works_without_scikit_learn_and_training_says_what_to_install
     words = ("evaluate", model, "--task", TASK, "--data", data, "--label", "kind", "--json")
     assert classify(*words) == 0
     assert json.loads(capsys.readouterr().out)["unknown_samples"] == 9
-    words = ("train", "--task", TASK, "--data", data, "--label", "kind", "-o", tmp_path / "n.json")
-    assert classify(*words) == 2
+    training = ("train", "--task", TASK, "--data", data, "--label", "kind", "-o", tmp_path / "n.json")
+    assert classify(*training) == 2
     assert capsys.readouterr().err == "meshlens: training needs scikit-learn: pip install 'meshlens[ml]'\n"
 
 
