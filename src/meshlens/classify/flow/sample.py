@@ -139,7 +139,9 @@ def packet_facts(frame: CapturedFrame, packet: Dissected) -> PacketFacts:
     size = frame.wire_length - ip + before_ip
     is_ipv4 = data[ip] >> 4 == 4
     stated = int.from_bytes(data[ip + 2 : ip + 4] if is_ipv4 else data[ip + 4 : ip + 6])
-    end = min(ip + stated + (0 if is_ipv4 else _IPV6_BYTES), frame.wire_length) if stated else frame.wire_length
+    end = (
+        min(ip + stated + (0 if is_ipv4 else _IPV6_BYTES), frame.wire_length) if stated else frame.wire_length
+    )
     ttl = data[ip + 8] if is_ipv4 else data[ip + 7]
     tcp_header = window = mss = header = 0
     if packet.transport and packet.packet.key.protocol == TCP:
