@@ -21,7 +21,7 @@ __all__ = [
     "Const",
     "Entry",
     "Expr",
-        "Length",
+    "Length",
     "Load",
     "Meta",
     "Room",
