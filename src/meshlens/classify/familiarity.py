@@ -24,7 +24,8 @@ _WEIGHT: Final = 20
 #: How much a feature counts: as much as trees use it; or that, times how much more often a row is outside of
 #: the most similar other label than outside of its own label, seen in other groups (as a logarithm).
 Weighing = Literal["importance", "reliability"]
-WEIGHINGS: Final[tuple[Weighing, ...]] = ("importance", "reliability")
+#: What is tried; None watches nothing.
+WEIGHINGS: Final[tuple[Weighing | None, ...]] = (None, "importance", "reliability")
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,8 +45,10 @@ class Watch:
         return inside @ numpy.asarray(self.gains, dtype="int64")
 
 
-def watch(forest: Forest, table: Table, weighing: Weighing, *, seed: int = 0) -> Watch | None:
+def watch(forest: Forest, table: Table, weighing: Weighing | None, *, seed: int = 0) -> Watch | None:
     """What to watch besides the trees of `forest`, which learnt from `table`; None if nothing counts."""
+    if weighing is None:
+        return None
     numpy = learner("numpy")
     rows, labels = array(table.rows), numpy.array(table.labels)
     weights = forest.estimator.feature_importances_
