@@ -28,6 +28,8 @@ RECIPES: Final = (
     Recipe("extra-trees", TREES, balanced=True),
     Recipe("extra-trees", TREES, features=0.3),
     Recipe("extra-trees", TREES, features=0.3, rows=2, balanced=True),
+    Recipe("extra-trees", TREES, features=0.3, balanced=True),
+    Recipe("extra-trees", TREES, features=0.5, balanced=True, entropy=True),
 )
 
 
