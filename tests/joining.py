@@ -96,7 +96,7 @@ def hostile(count: int, seed: int) -> Iterator[bytes]:
             data = data[: rng.randrange(14, len(data) + 1)]
         if rng.random() < 0.2:
             data[rng.randrange(len(data))] = rng.randrange(256)
-        if 14 <= len(data) < 3800 and data[12:14] not in (b"\x08\x00", b"\x86\xdd"):
+        if 14 <= len(data) < 3800 and bytes(data[12:14]) not in (b"\x08\x00", b"\x86\xdd"):
             yield bytes(data)
 
 

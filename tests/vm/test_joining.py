@@ -1,4 +1,4 @@
-"""Stations that join a network, in the kernels that distributions have: the loop over elements is accepted."""
+"""Stations that join a network, in kernels that distributions have: the loop over elements is accepted."""
 
 from tests.vm.conftest import VirtualMachine
 
