@@ -25,6 +25,7 @@ RECIPES: Final = (
     Recipe("random-forest", TREES, features=0.3, balanced=True, entropy=True),
     Recipe("extra-trees", TREES, features=0.3),
     Recipe("extra-trees", TREES, features=0.3, rows=2, balanced=True),
+    Recipe("extra-trees", TREES, features=0.5, balanced=True, entropy=True),
     Recipe("extra-trees", TREES, features=1.0, balanced=True),
     Recipe("extra-trees", TREES, features=1.0, balanced=True, entropy=True),
 )
