@@ -22,7 +22,9 @@ __all__ = [
     "SIZE_BINS",
     "SLOTS",
     "SMALL",
+    "SMALL_STEP",
     "STATE",
+    "STEP",
     "WINDOW",
     "WORDS",
     "place",
@@ -52,8 +54,8 @@ KIND_OF_CLASS: Final = tuple(map(_kind, CLASSES))
 #: What is known of the packets of each kind. `since` is 1 more than the milliseconds to the first, 0: none.
 PER_KIND: Final = ("packets", "bytes", "first", "least", "most", "since")
 
-#: Sizes below SMALL are told apart by 8 bytes, those above by 84: 48 bins in all.
-SIZE_BINS, SMALL = 48, 256
+#: Sizes below SMALL are told apart in steps of SMALL_STEP bytes, those above in steps of STEP.
+SIZE_BINS, SMALL, SMALL_STEP, STEP = 48, 256, 8, 84
 #: Gap bin n has 4**n microseconds or more; the last one all above, too.
 GAP_BINS: Final = 16
 

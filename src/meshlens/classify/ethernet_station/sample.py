@@ -18,7 +18,9 @@ from meshlens.classify.ethernet_station.features import (
     SIZE_BINS,
     SLOTS,
     SMALL,
+    SMALL_STEP,
     STATE,
+    STEP,
     WINDOW,
     place,
 )
@@ -216,8 +218,8 @@ class Entry:
 def size_bin(size: int) -> int:
     """Where a size is counted."""
     if size < SMALL:
-        return size // 8
-    return min(SMALL // 8 + (size - SMALL) // 84, SIZE_BINS - 1)
+        return size // SMALL_STEP
+    return min(SMALL // SMALL_STEP + (size - SMALL) // STEP, SIZE_BINS - 1)
 
 
 def bucket(word: int) -> int:

@@ -187,7 +187,9 @@ def _ipv6(data: bytes, at: int, facts: int) -> Headers:
         if later:
             return Headers(IPV6_CLASS + PROTOCOL_CLASSES.get(following, 0), facts, at, ip=at)
     unspecified = not any(data[at + 8 : at + 24])
-    return _transport(data, transport, following, Headers(IPV6_CLASS, facts, at, ttl, at), unspecified=unspecified)
+    return _transport(
+        data, transport, following, Headers(IPV6_CLASS, facts, at, ttl, at), unspecified=unspecified
+    )
 
 
 def _transport(data: bytes, at: int, protocol: int, ip: Headers, *, unspecified: bool) -> Headers:
