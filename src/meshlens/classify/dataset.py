@@ -38,7 +38,10 @@ class Labelled(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class LabelFile:
-    """A label file: `rows` by the value of their column `file`, in its order."""
+    """A label file: `rows` by the value of their column `file`, in its order.
+
+    Each has, if it has no column of that name, its number as "row", the first being 0.
+    """
 
     path: Path
     columns: tuple[str, ...]
@@ -54,7 +57,7 @@ class LabelFile:
 class Table:
     """Rows that a model learns from or is tested with: the same position in each of the tuples is one sample.
 
-    Rows with equal `groups` never stand on both sides of a split.
+    Rows with equal `groups` never stand on both sides of a split. `numbers` are those of the label file.
     """
 
     features: tuple[Feature, ...]
@@ -62,6 +65,7 @@ class Table:
     labels: tuple[str, ...]
     groups: tuple[str, ...]
     samples: tuple[Sample, ...]
+    numbers: tuple[str, ...]
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -74,6 +78,7 @@ class Table:
             labels=tuple(self.labels[place] for place in positions),
             groups=tuple(self.groups[place] for place in positions),
             samples=tuple(self.samples[place] for place in positions),
+            numbers=tuple(self.numbers[place] for place in positions),
         )
 
     def without(self, groups: Collection[str]) -> Self:
@@ -131,6 +136,7 @@ class Dataset:
             tuple(truth(one.row, label) for one in chosen),
             _joined_groups([one.row[group] or one.row["file"] for one in chosen], chosen),
             tuple(one.sample for one in chosen),
+            tuple(one.row["row"] for one in chosen),
         )
 
 
@@ -144,13 +150,15 @@ def read_labels(task: Task, directory: str | os.PathLike[str]) -> LabelFile:
         with path.open(newline="", encoding="utf-8-sig") as text:
             reader = csv.DictReader(text, restval="")
             rows = defaultdict[str, list[Row]](list)
-            for row in reader:
+            for number, row in enumerate(reader):
+                row.setdefault("row", str(number))
                 row.pop(None, None)  # cells beyond the header
                 rows[row.get("file") or ""].append(row)
             found = LabelFile(path, tuple(reader.fieldnames or ()), dict(rows))
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise UsageError(f"{path}: cannot be read as CSV: {error}") from None
-    found.demand("file")
+    for column in task.labelling.columns:
+        found.demand(column)
     return found
 
 

@@ -5,6 +5,7 @@ All is integers: the kernel, this module and the trainer's scikit-learn come to 
 """
 
 import json
+import os
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from itertools import pairwise
@@ -12,7 +13,7 @@ from typing import Any, Final, NamedTuple
 
 from meshlens.errors import UsageError
 
-__all__ = ["FORMAT", "ONE", "Leaf", "Model", "Split", "Tree", "Verdict"]
+__all__ = ["FORMAT", "ONE", "Leaf", "Model", "Split", "Tree", "Verdict", "read_model"]
 
 #: The version of the file's layout.
 FORMAT: Final = 1
@@ -123,6 +124,17 @@ class Model:
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise UsageError(f"{source}: not a model of meshlens ({error})") from None
         return model
+
+
+def read_model(path: str | os.PathLike[str]) -> Model:
+    """The model in a file. Raises UsageError that names the file and what is wrong."""
+    try:
+        with open(path, encoding="utf-8") as file:
+            return Model.from_json(file.read(), str(path))
+    except OSError as error:
+        raise UsageError(f"{path}: cannot be read: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise UsageError(f"{path}: not a model of meshlens (no text)") from None
 
 
 def _plain(node: Split | Leaf) -> list[Any]:

@@ -28,10 +28,11 @@ _FLOW_NAME: Final = re.compile(r"(\w+) \[?([^\s\]]+?)\]?:(\d+) \S+ \[?([^\s\]]+?
 class Truth:
     """How one kind of sample gets its labels.
 
-    `files`: names of the label file, the first that is there. `pair(samples, rows)` yields, for the samples
-    of one capture and the rows that name it, each row with its sample, or with None where there is none.
-    `trusted(row)`: whether its label is one. `label(row, column)`: what it says. `groups`: columns whose
-    values never cross a split, the first that is there; "file" always is.
+    `files`: names of the label file, the first that is there; `columns`: what it must have.
+    `pair(samples, rows)` yields, for the samples of one capture and the rows that name it, each row with its
+    sample, or with None where there is none. `trusted(row)`: whether its label is one. `label(row, column)`:
+    what it says. `groups`: columns whose values never cross a split, the first that is there; "file" always
+    is.
     """
 
     files: tuple[str, ...]
@@ -39,6 +40,7 @@ class Truth:
     trusted: Callable[[Row], bool] = lambda row: True
     label: Callable[[Row, str], str] = lambda row, column: row[column].strip()
     groups: tuple[str, ...] = ("unit_group", "session_group", "file")
+    columns: tuple[str, ...] = ("file",)
 
 
 def of_station(samples: Sequence[Sample], rows: Sequence[Row]) -> Iterator[tuple[Row, Sample | None]]:
@@ -94,7 +96,12 @@ def _master_protocol(row: Row, column: str) -> str:
 
 STATION: Final = Truth(("labels.csv",), of_station)
 FLOW: Final = Truth(
-    ("flow_labels.csv", "labels.csv"), of_flow, _said_by_inspection, _master_protocol, ("file",)
+    ("flow_labels.csv", "labels.csv"),
+    of_flow,
+    _said_by_inspection,
+    _master_protocol,
+    ("file",),
+    ("file", "l4", "first_src", "first_sport", "peer_dport"),
 )
 #: The truth of a task that brings none of its own, by its unit.
 TRUTHS: Final = {"station": STATION, "flow": FLOW}

@@ -1,0 +1,61 @@
+"""Which family of trees to take, and with what settings: a short list, judged by grouped cross-validation.
+
+The list is short on purpose: with a few hundred groups, the best of many recipes is the luckiest. All of them
+fit the kernel: TREES paths of at most some dozen splits a verdict, NODE_BUDGET nodes altogether.
+"""
+
+from collections.abc import Callable
+from typing import Final, NamedTuple
+
+from meshlens.classify.crossval import cross_validate
+from meshlens.classify.dataset import Table
+from meshlens.classify.forest import Recipe
+
+__all__ = ["NODE_BUDGET", "RECIPES", "TREES", "Tried", "select"]
+
+#: Trees of a forest: the time of a verdict grows with them, and past these, accuracy hardly does.
+TREES: Final = 24
+#: What a model may have at most, in all its trees.
+NODE_BUDGET: Final = 40_000
+
+RECIPES: Final = (
+    Recipe("tree"),
+    Recipe("random-forest", TREES),
+    Recipe("random-forest", TREES, balanced=True),
+    Recipe("random-forest", TREES, features=0.3),
+    Recipe("random-forest", TREES, features=0.3, rows=2, balanced=True),
+    Recipe("extra-trees", TREES),
+    Recipe("extra-trees", TREES, balanced=True),
+    Recipe("extra-trees", TREES, features=0.3),
+    Recipe("extra-trees", TREES, features=0.3, rows=2, balanced=True),
+)
+
+
+class Tried(NamedTuple):
+    """A recipe, its macro-F1 by cross-validation (mean of the turns), and the nodes of its largest model."""
+
+    recipe: Recipe
+    f1_macro: float
+    nodes: int
+
+
+def select(
+    table: Table,
+    recipes: tuple[Recipe, ...] = RECIPES,
+    *,
+    folds: int = 5,
+    turns: int = 2,
+    seed: int = 0,
+    progress: Callable[[int, int], None] = lambda done, total: None,
+) -> list[Tried]:
+    """Try each recipe with the same splits, `turns` times anew divided: the best first.
+
+    Recipes whose models are larger than NODE_BUDGET come last.
+    """
+    tried = []
+    for number, recipe in enumerate(recipes, 1):
+        results = [cross_validate(table, recipe, folds=folds, seed=seed + turn) for turn in range(turns)]
+        f1_macro = sum(result.report.f1_macro for result in results) / turns
+        tried.append(Tried(recipe, f1_macro, max(result.nodes for result in results)))
+        progress(number, len(recipes))
+    return sorted(tried, key=lambda one: (one.nodes > NODE_BUDGET, -one.f1_macro, one.nodes))
