@@ -8,10 +8,12 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from meshlens.classify.kernel.session import FileVerdicts, VerdictSession, verdicts
     from meshlens.errors import MeshlensError, NotSupported, PermissionDenied, UsageError
     from meshlens.filters.compiler import CompiledList, compile_list
     from meshlens.filters.lists import FilterList, load_list, parse_list
     from meshlens.packet.capture import CapturedFrame, read_capture
+    from meshlens.probes.classified import ClassCount, Classified, Reason
     from meshlens.probes.count.offline import count_files
     from meshlens.probes.count.pinned import PinnedCounter, open_pin, pin_names
     from meshlens.probes.count.pins import detach_pin
@@ -33,9 +35,12 @@ if TYPE_CHECKING:
 
 __all__ = [
     "CapturedFrame",
+    "ClassCount",
+    "Classified",
     "CompiledList",
     "Count",
     "CountSession",
+    "FileVerdicts",
     "FilterList",
     "Flow",
     "InterfaceSession",
@@ -48,11 +53,13 @@ __all__ = [
     "PinnedCounter",
     "ProbeCost",
     "Reading",
+    "Reason",
     "Snapshot",
     "Station",
     "Traffic",
     "Transmitter",
     "UsageError",
+    "VerdictSession",
     "compile_list",
     "count",
     "count_files",
@@ -72,11 +79,13 @@ __all__ = [
     "transmitters",
     "unload_id",
     "unload_pin",
+    "verdicts",
 ]
 
 __version__ = "0.1.0"
 
 _HOMES = {
+    "meshlens.classify.kernel.session": ("FileVerdicts", "VerdictSession", "verdicts"),
     "meshlens.errors": ("MeshlensError", "NotSupported", "PermissionDenied", "UsageError"),
     "meshlens.filters.compiler": ("CompiledList", "compile_list"),
     "meshlens.filters.lists": ("FilterList", "load_list", "parse_list"),
@@ -84,6 +93,7 @@ _HOMES = {
     "meshlens.probes.count.session": ("CountSession", "count"),
     "meshlens.probes.flows.record": ("Flow",),
     "meshlens.probes.flows.session": ("flows",),
+    "meshlens.probes.classified": ("ClassCount", "Classified", "Reason"),
     "meshlens.probes.loading.load": ("load_program", "unload_id", "unload_pin"),
     "meshlens.probes.loading.loaded": ("Loaded", "loaded_programs"),
     "meshlens.probes.count.offline": ("count_files",),

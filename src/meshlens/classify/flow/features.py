@@ -32,12 +32,12 @@ LENGTH_PLACES: Final = (0, 2, 3)
 
 
 def _of_packets() -> Iterator[Feature]:
-    """Of each of the first packets; of the first one the way and the gap are known."""
+    """Of each of the first packets; the way and time of the first one are where others count from."""
     for name, group, unit, first in (
         ("size", "sizes", "bytes", 1),
         ("payload", "sizes", "bytes", 1),
         ("way", "directions", "", 2),
-        ("gap", "timing", "µs", 2),
+        ("time", "timing", "µs", 2),
         ("flags", "flags", "", 1),
     ):
         for number in range(first, PACKETS + 1):

@@ -61,14 +61,13 @@ class FlowRow:
 
     way: int
     first_ns: int
-    last_ns: int
     packets: int = 0
     values: list[int] = field(default_factory=lambda: [0] * len(FEATURES))
 
     @classmethod
     def begin(cls, key: Key, way: int, time_ns: int) -> Self:
         """The row of a flow whose first packet goes this way."""
-        row = cls(way, time_ns, time_ns)
+        row = cls(way, time_ns)
         ports = tuple(int.from_bytes(port) for port in (key.a_port, key.b_port))
         row._set("protocol", key.protocol)
         row._set("src_port", ports[way])
@@ -87,8 +86,7 @@ class FlowRow:
         self._set(f"flags_{number}", facts.flags)
         if number > 1:
             self._set(f"way_{number}", 2 if back else 1)
-            self._set(f"gap_{number}", clip((time_ns - self.last_ns) // 1000))
-        self.last_ns = time_ns
+            self._set(f"time_{number}", clip((time_ns - self.first_ns) // 1000))
         self._add_to_end(END_FEATURES if back else 0, facts)
 
     def _add_to_end(self, end: int, facts: PacketFacts) -> None:
@@ -116,9 +114,9 @@ class FlowRow:
         self._set("src_high", sum(value >= 0x80 for value in content), end)
         self._set("src_kinds", len({value >> 3 for value in content}), end)
         for place in LENGTH_PLACES:
-            number = content[place : place + 2]
-            rest = facts.payload - int.from_bytes(number)
-            if len(number) == 2 and 0 <= rest < MAX_REST:
+            pair = content[place : place + 2]
+            rest = facts.payload - int.from_bytes(pair)
+            if len(pair) == 2 and 0 <= rest < MAX_REST:
                 self._set(f"src_length_{place}", rest + 1, end)
 
     def _set(self, name: str, value: int, end: int = 0) -> None:
@@ -139,9 +137,9 @@ def packet_facts(frame: CapturedFrame, packet: Dissected) -> PacketFacts:
     size = frame.wire_length - ip + before_ip
     is_ipv4 = data[ip] >> 4 == 4
     stated = int.from_bytes(data[ip + 2 : ip + 4] if is_ipv4 else data[ip + 4 : ip + 6])
-    end = (
-        min(ip + stated + (0 if is_ipv4 else _IPV6_BYTES), frame.wire_length) if stated else frame.wire_length
-    )
+    end = frame.wire_length
+    if stated:  # else it is for the interface to say, which cuts it in packets
+        end = min(ip + stated + (0 if is_ipv4 else _IPV6_BYTES), end)
     ttl = data[ip + 8] if is_ipv4 else data[ip + 7]
     tcp_header = window = mss = header = 0
     if packet.transport and packet.packet.key.protocol == TCP:

@@ -109,7 +109,7 @@ def record(fragment: Fragment, interface: str, ended: Ended | None, head: int) -
 
 
 def flow_ends(key: Key, way: int) -> tuple[str, str, int, str, int]:
-    """The protocol's name or number, then address and port of the end that sends this way, and of the other."""
+    """The protocol's name or number; address and port of who sends this way, and those of the other."""
     ends = (key.a, key.a_port), (key.b, key.b_port)
     (src, src_port), (dst, dst_port) = ends[way], ends[1 - way]
     version = key.version & ~IN_BATADV

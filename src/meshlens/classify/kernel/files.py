@@ -1,0 +1,45 @@
+"""What a model says of the stations or flows in capture files; no kernel is asked."""
+
+import os
+from collections.abc import Sequence
+
+from meshlens.classify.model import Model
+from meshlens.classify.reasons import Explainer
+from meshlens.classify.tasks import Task
+from meshlens.probes.classified import Classified
+
+__all__ = ["FileVerdicts"]
+
+
+class FileVerdicts:
+    """The verdicts on capture files; a file's name stands for the interface."""
+
+    def __init__(self, model: Model, task: Task, files: Sequence[str | os.PathLike[str]]) -> None:
+        self.model, self._task = model, task
+        self._unread = [os.fspath(file) for file in files]
+        self._explainer = Explainer(model, task)
+        self._found: list[Classified] = []
+
+    def read(self) -> None:
+        """Read the files. Raises CaptureError where one is broken; what was found before counts."""
+        while self._unread:
+            file = self._unread.pop(0)
+            for sample in self._task.read(file):
+                label, _, votes = self.model.classify(self._explainer.row(sample.values))
+                self._found.append(
+                    self._explainer.classified(
+                        file,
+                        sample.name,
+                        sample.values,
+                        label,
+                        votes,
+                        first_ns=sample.first_ns,
+                        packets=sample.packets,
+                        runs=1,
+                    )
+                )
+
+    def verdicts(self) -> list[Classified]:
+        """Of each station or flow, in the order of the files. Reads them; raises CaptureError as `read`."""
+        self.read()
+        return self._found
