@@ -21,7 +21,7 @@ from meshlens.classify.wifi_station.features import (
 )
 from meshlens.packet.capture import read_capture
 from meshlens.packet.elements import EXTENSION, FIXED_BYTES
-from meshlens.packet.ieee80211 import FCS_BYTES, KINDS, Dot11, Dot11Error, HeaderFlag, parse_dot11
+from meshlens.packet.ieee80211 import FCS_BYTES, KINDS, Dot11, Dot11Error, parse_dot11
 from meshlens.packet.radiotap import Radiotap, RadiotapError, parse_radiotap
 from meshlens.wifi.monitor.frame import IEEE80211, IEEE80211_RADIOTAP, MAX_RADIOTAP_BYTES
 from meshlens.wifi.monitor.rate import LEGACY, rate_bytes
@@ -98,8 +98,6 @@ class Row80211:
         if field == LEGACY and not values[base + 2]:
             values[base + 2] = rate
         begin = tap.length + header.body
-        if header.ht_control is None and HeaderFlag.ORDER in header.flags:
-            return  # cut off within the header
         if len(data) < begin + FIXED_BYTES[header.kind]:
             return
         elements, others = self._add_elements(data, begin + FIXED_BYTES[header.kind], base + 3)
@@ -119,11 +117,11 @@ class Row80211:
             if at > len(data) or (number == EXTENSION and not size):
                 break
             elements += 1
-            slot = _SLOT_OF.get(element_key(number, content))
-            if slot is None:
+            found = _SLOT_OF.get(element_key(number, content))
+            if found is None:
                 others += 1
             else:
-                new.setdefault(slot, (elements, content))
+                new.setdefault(found, (elements, content))
         place = base
         for number, slot in enumerate(SLOTS):
             if number in new and not self.values[place]:
