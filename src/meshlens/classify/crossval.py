@@ -111,9 +111,7 @@ def open_set(table: Table, recipe: Recipe, *, folds: int = 5, seed: int = 0) -> 
 
 
 def _fit(table: Table, places: Sequence[int], recipe: Recipe, seed: int) -> Forest:
-    return fit(
-        recipe, [table.rows[place] for place in places], [table.labels[place] for place in places], seed=seed
-    )
+    return fit(recipe, *table.lessons(places), seed=seed)
 
 
 def _folds(fold_of: Sequence[int]) -> Iterator[tuple[list[int], list[int]]]:

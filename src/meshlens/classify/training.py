@@ -75,7 +75,7 @@ def train(
         calibration = calibrate(tested.judged, right)
         seen = open_set(table, recipe, folds=folds, seed=seed)
         least = least_votes(seen)
-    forest = fit(recipe, table.rows, table.labels, seed=seed)
+    forest = fit(recipe, *table.lessons(range(len(table))), seed=seed)
     model = Model(
         task,
         label,

@@ -12,6 +12,7 @@ from meshlens.classify.features import Feature
 from meshlens.probes.stations.protocols import CLASSES
 
 __all__ = [
+    "EARLY",
     "FEATURES",
     "GAP_BINS",
     "KINDS",
@@ -33,6 +34,9 @@ __all__ = [
 #: Packets of a station that count; what it sends later changes nothing and costs a look-up. A device that
 #: joins a network has said by then what tells it apart: see docs/classify-ethernet.md for the figures.
 WINDOW: Final = 128
+#: The program asks the model whenever a station has sent a power of two of packets; a model learns how
+#: stations look then, from these on: those before say too little.
+EARLY: Final = (8, 16, 32, 64)
 #: Of so many packets each is known by itself, of the others sums and histograms.
 SLOTS: Final = 24
 #: So many sizes of payloads, of queries, of datagrams, and ports are known one by one.
