@@ -41,6 +41,7 @@ CLAIMS = (
     "serve",
     "fast_day",
     "classify_ethernet",
+    "classify_kernel",
 )
 
 

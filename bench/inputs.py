@@ -19,6 +19,7 @@ __all__ = [
     "HANNOVER",
     "by_kind",
     "compiled",
+    "data_path",
     "filter_list",
     "list_path",
     "overhead",
@@ -34,6 +35,14 @@ HANNOVER: Final = "freifunk-hannover.ansible-ffh.bpfcount.filters.j2"
 #: The collections of captures and filter lists, which are not shipped.
 DATA: Final = Path(os.environ.get("MESHLENS_TEST_DATA", Path(__file__).parents[2] / "shared" / "data"))
 _FRAMES_OF_A_KIND: Final = 3
+
+
+def data_path(name: str) -> Path:
+    """Where a data set is. Raises Skip if it is not there."""
+    path = _DATA / name
+    if not path.exists():
+        raise Skip(f"no {path}; MESHLENS_TEST_DATA says where data sets are")
+    return path
 
 
 def list_path(name: str) -> Path:

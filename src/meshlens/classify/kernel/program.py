@@ -67,6 +67,8 @@ _RANKS: Final = (1 << _RANK_BITS) - 1
 _MOST_VOTES: Final = (1 << 32) - 1
 _MOST_WEIGHT: Final = (1 << 31) - 1
 
+_LAST_IMMEDIATE: Final = (1 << 31) - 1
+
 #: On the stack: where this CPU's call stands.
 _CALL: Final = -8
 
@@ -216,45 +218,107 @@ class _ModelProgram:
 
 
 class _Tree(Blocks):
-    """One tree; behind it stands what comes then."""
+    """One tree; behind it stands what comes then.
+
+    Most leaves have one class. Those put it into R1 and go to code that all of them share: what a leaf takes
+    is so little that it stands behind its test, in the same cache line.
+    """
 
     def __init__(self, asm: Asm, root: Node) -> None:
         super().__init__(asm, {})
         self.root, self.end = root, asm.new_label()
+        self.one_class = {weight: asm.new_label() for weight in _single_weights(root)}
         self.sizes = _sizes(root)
 
     def emit(self) -> None:
+        asm = self.asm
         self.pending.append(self.root)
         self.emit_pending()
-        self.asm.label(self.end)
+        for number, (weight, label) in enumerate(self.one_class.items(), 1):
+            asm.label(label)
+            self.add_to_class(weight)
+            if number < len(self.one_class):
+                asm.jump(self.end)
+        asm.label(self.end)
 
     def node(self, node: Node) -> None:
         asm = self.asm
         match node:
+            case Switch(Cell(position), (bound,), (Votes(((below, one),)), Votes(((above, other),)))) if (
+                one == other and bound <= _LAST_IMMEDIATE
+            ):
+                self.choose(position, bound, below, above)
+                asm.jump(self.one_class[one])
             case Switch(Cell(position)):
                 asm.load(R0, R7, row_offset(position), 4)
                 # The larger part stands right behind: most of what trees are made from went there.
                 self.search(node, max(node.targets, key=self.sizes.__getitem__))
+            case Votes(((label, weight),)):
+                asm.mov(R1, label)
+                asm.jump(self.one_class[weight])
             case Votes(weights):
                 for label, weight in weights:
                     self.add(label, weight)
-                if any(each not in self.emitted for each in self.pending):
-                    asm.jump(self.end)
+                asm.jump(self.end)
             case _:
                 raise AssertionError(f"{node} is not of a row")
 
+    def choose(self, position: int, bound: int, below: int, above: int) -> None:
+        """R1 = class `below` where the feature is less than `bound`, else `above`; without a jump.
+
+        The last test of a path is the one that nobody can foretell: a processor that guesses wrong loses
+        more time than this takes. The difference is masked by the sign, the larger class less the smaller
+        one, so that the verifier sees what R1 can be at most.
+        """
+        asm = self.asm
+        asm.load(R0, R7, row_offset(position), 4)
+        if below > above:
+            asm.mov(R1, R0)
+            asm.alu("-=", R1, bound)
+        else:
+            asm.mov(R1, bound - 1)
+            asm.alu("-=", R1, R0)
+        asm.alu("s>>=", R1, 63)
+        asm.alu("&=", R1, abs(below - above))
+        asm.alu("+=", R1, min(below, above))
+
     def add(self, label: int, weight: int) -> None:
-        """Add to a sum; R8 = what leads now."""
-        asm, behind = self.asm, self.asm.new_label()
+        """Add to the sum of a class; R8 = what leads now."""
+        asm = self.asm
         at = _FIRST_SUM + 4 * label
         asm.load(R0, R9, at, 4)
         asm.alu("+=", R0, weight)
         asm.store(R9, at, R0, 4)
         asm.alu("<<=", R0, _RANK_BITS)
         asm.alu("+=", R0, _RANKS - label)
+        self.lead()
+
+    def add_to_class(self, weight: int) -> None:
+        """The same for the class in R1."""
+        asm = self.asm
+        asm.mov(R2, R1)
+        asm.alu("<<=", R2, 2)
+        asm.alu("+=", R2, R9)
+        asm.load(R0, R2, _FIRST_SUM, 4)
+        asm.alu("+=", R0, weight)
+        asm.store(R2, _FIRST_SUM, R0, 4)
+        asm.alu("<<=", R0, _RANK_BITS)
+        asm.alu("+=", R0, _RANKS)
+        asm.alu("-=", R0, R1)
+        self.lead()
+
+    def lead(self) -> None:
+        """R8 = R0 if that is more."""
+        asm, behind = self.asm, self.asm.new_label()
         asm.jump_if(R0, "<=", R8, behind)
         asm.mov(R8, R0)
         asm.label(behind)
+
+
+def _single_weights(root: Node) -> list[int]:
+    """The weights of the leaves that have one class: usually there is one such weight."""
+    leaves = (node for node in topological(root) if isinstance(node, Votes) and len(node.weights) == 1)
+    return sorted({weight for leaf in leaves for _, weight in leaf.weights})
 
 
 def _sizes(root: Node) -> dict[Node, int]:
