@@ -32,14 +32,13 @@ MAC: Final = "02:00:00:00:00:01"
 GLUON: Final = "gluon-statistics-mcast.mesh.filters"
 HANNOVER: Final = "freifunk-hannover.ansible-ffh.bpfcount.filters.j2"
 
-#: The collections of captures and filter lists, which are not shipped.
 DATA: Final = Path(os.environ.get("MESHLENS_TEST_DATA", Path(__file__).parents[2] / "shared" / "data"))
 _FRAMES_OF_A_KIND: Final = 3
 
 
 def data_path(name: str) -> Path:
     """Where a data set is. Raises Skip if it is not there."""
-    path = _DATA / name
+    path = DATA / name
     if not path.exists():
         raise Skip(f"no {path}; MESHLENS_TEST_DATA says where data sets are")
     return path
