@@ -14,6 +14,7 @@ from meshlens.filters.lists import FilterList, load_list
 from meshlens.packet.mesh import MeshFrame, overhead_mix, payload_mix
 
 __all__ = [
+    "DATA",
     "GLUON",
     "HANNOVER",
     "by_kind",
@@ -31,7 +32,7 @@ MAC: Final = "02:00:00:00:00:01"
 GLUON: Final = "gluon-statistics-mcast.mesh.filters"
 HANNOVER: Final = "freifunk-hannover.ansible-ffh.bpfcount.filters.j2"
 
-_DATA = Path(os.environ.get("MESHLENS_TEST_DATA", Path(__file__).parents[2] / "shared" / "data"))
+DATA: Final = Path(os.environ.get("MESHLENS_TEST_DATA", Path(__file__).parents[2] / "shared" / "data"))
 _FRAMES_OF_A_KIND: Final = 3
 
 
@@ -45,7 +46,7 @@ def data_path(name: str) -> Path:
 
 def list_path(name: str) -> Path:
     """Where a list is. Raises Skip if it is not there."""
-    path = _DATA / "filters" / name
+    path = DATA / "filters" / name
     if not path.exists():
         raise Skip(f"no {path}; MESHLENS_TEST_DATA names the directory that holds filters/{name}")
     return path

@@ -8,8 +8,9 @@ import csv
 import hashlib
 import os
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import compress
 from pathlib import Path
 from typing import NamedTuple, Self
 
@@ -86,11 +87,17 @@ class Table:
         known = {feature.group for feature in self.features}
         if unknown := sorted(set(groups) - known):
             raise UsageError(f"no feature is of group {unknown[0]!r}; there are {', '.join(sorted(known))}")
-        kept = [place for place, feature in enumerate(self.features) if feature.group not in groups]
+        return self._with_features([feature.group not in groups for feature in self.features])
+
+    def varying(self) -> Self:
+        """All rows without the features that are the same in each of them: they tell nothing."""
+        return self._with_features([len(set(column)) > 1 for column in zip(*self.rows, strict=True)])
+
+    def _with_features(self, kept: Sequence[bool]) -> Self:
         return replace(
             self,
-            features=tuple(self.features[place] for place in kept),
-            rows=tuple(tuple(row[place] for place in kept) for row in self.rows),
+            features=tuple(compress(self.features, kept)),
+            rows=tuple(tuple(compress(row, kept)) for row in self.rows),
         )
 
     def repeated(self, least_groups: int = 2) -> Self:

@@ -19,15 +19,14 @@ TREES: Final = 24
 NODE_BUDGET: Final = 40_000
 
 RECIPES: Final = (
-    Recipe("tree"),
-    Recipe("random-forest", TREES),
-    Recipe("random-forest", TREES, balanced=True),
+    Recipe("tree", balanced=True),
     Recipe("random-forest", TREES, features=0.3),
-    Recipe("random-forest", TREES, features=0.3, rows=2, balanced=True),
-    Recipe("extra-trees", TREES),
-    Recipe("extra-trees", TREES, balanced=True),
+    Recipe("random-forest", TREES, features=0.3, balanced=True),
+    Recipe("random-forest", TREES, features=0.3, balanced=True, entropy=True),
     Recipe("extra-trees", TREES, features=0.3),
     Recipe("extra-trees", TREES, features=0.3, rows=2, balanced=True),
+    Recipe("extra-trees", TREES, features=1.0, balanced=True),
+    Recipe("extra-trees", TREES, features=1.0, balanced=True, entropy=True),
 )
 
 

@@ -26,16 +26,16 @@ def training_lines(training: Training, split: str) -> Iterator[str]:
     for one in training.tried:
         mark = "*" if one.recipe == training.recipe else " "
         yield f"{mark} macro-F1 {one.f1_macro:.3f}  {one.nodes:>6} nodes  {one.recipe}"
-    if not (training.tested and training.leaky and training.seen):
+    if not (tested := training.tested):
         yield "not tested: no two labels come in two groups or more; figures need captures of more units"
         return
     yield f"tested by {split}:"
-    yield from _figures(training.tested.report)
-    yield f"  macro-F1 {training.leaky.f1_macro:.3f} with a random split (leaky, for comparison)"
-    if (area := training.seen.auroc) is not None:
+    yield from _figures(tested.out_of_fold.report)
+    yield f"  macro-F1 {tested.leaky.f1_macro:.3f} with a random split (leaky, for comparison)"
+    if (area := tested.seen.auroc) is not None:
         yield f"  known against unknown classes: AUROC {area:.3f}"
-    yield from class_lines(training.tested.report)
-    yield from confusion_lines(training.tested.truth, training.tested.named)
+    yield from class_lines(tested.out_of_fold.report)
+    yield from confusion_lines(tested.out_of_fold.truth, tested.out_of_fold.named)
 
 
 def evaluation_lines(figures: Mapping[str, Any], classes: Report) -> Iterator[str]:

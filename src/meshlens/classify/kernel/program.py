@@ -29,6 +29,7 @@ from meshlens.classify.kernel.entry import (
     emit_action_of,
     row_offset,
 )
+from meshlens.classify.kernel.watching import BOUNDS, bounds_map, emit_gains
 from meshlens.classify.model import Model
 from meshlens.decision.blocks import Blocks
 from meshlens.decision.expr import Cell
@@ -77,12 +78,16 @@ _CALL: Final = -8
 
 
 class Stage(NamedTuple):
-    """One of the model's programs: its place in MODEL, its trees, and whether it is the last one."""
+    """One of the model's programs: its place in MODEL, its trees, and whether it is the last one.
+
+    `positions` says where the model's features stand in the task's row.
+    """
 
     place: int
     first_tree: int
     trees: Sequence[Node]
     last: bool
+    positions: Sequence[int]
 
 
 def check_model(model: Model, source: str = "the model") -> None:
@@ -92,9 +97,12 @@ def check_model(model: Model, source: str = "the model") -> None:
     weights = [
         [weight for _, weight in getattr(node, "weights", ())] for tree in model.trees for node in tree
     ]
+    gains = [votes for _, votes in model.gains]
     largest = max((max(each, default=0) for each in weights), default=0)
-    smallest = min((min(each, default=0) for each in weights), default=0)
-    if smallest < 0 or largest > _MOST_WEIGHT or largest * len(model.trees) > _MOST_VOTES:
+    smallest = min((min(each, default=0) for each in [*weights, gains]), default=0)
+    most = largest * len(model.trees) + sum(gains)
+    largest = max([largest, *gains])
+    if smallest < 0 or largest > _MOST_WEIGHT or most > _MOST_VOTES:
         raise UsageError(f"{source} adds weights of up to {largest}; sums have to be from 0 to {_MOST_VOTES}")
 
 
@@ -107,7 +115,8 @@ def model_program(stage: Stage, model: Model, maps: dict[str, MapSpec]) -> Progr
     """The program of one stage; `maps` are those of the task, see entry.sample_maps."""
     asm = Asm()
     _ModelProgram(asm, stage, model, maps[SAMPLES].key_size).emit()
-    named = {SUMS: sums_map(len(model.classes)), **maps}
+    own = {SUMS: sums_map(len(model.classes))} | ({BOUNDS: bounds_map(model)} if model.gains else {})
+    named = own | maps
     used = {name for _, name in asm.assemble().map_refs}
     return ProgramSpec(
         "meshlens_model",
@@ -195,11 +204,18 @@ class _ModelProgram:
         """Write it into the head, and act."""
         asm, enough = self.asm, self.asm.new_label()
         asm.block("verdict")
+        if (
+            self.model.gains
+        ):  # an address will depend on it: by way of memory, or the verifier follows each value
+            asm.store(R9, _LEADS, R8, 8)
+            asm.load(R8, R9, _LEADS, 8)
         asm.mov(R2, R8)
         asm.alu(">>=", R2, _RANK_BITS)
         asm.alu("&=", R8, _RANKS)
         asm.mov(R1, _RANKS + 1)
         asm.alu("-=", R1, R8)
+        if self.model.gains:
+            emit_gains(asm, self.model, self.stage.positions)
         if self.model.least_votes > 0:
             asm.ld_imm64(R3, min(self.model.least_votes, _MOST_VOTES + 1))
             asm.jump_if(R2, ">=", R3, enough)
