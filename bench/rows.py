@@ -7,7 +7,15 @@ from contextlib import ExitStack, contextmanager
 from statistics import median
 from typing import Final, Literal
 
-from meshlens.classify.kernel.entry import ROW, SAMPLES, VERDICT, Head, emit_action, emit_run_model, sample_maps
+from meshlens.classify.kernel.entry import (
+    ROW,
+    SAMPLES,
+    VERDICT,
+    Head,
+    emit_action,
+    emit_run_model,
+    sample_maps,
+)
 from meshlens.classify.kernel.load import LoadedModel, load_model
 from meshlens.classify.model import Model
 from meshlens.ebpf import R0, R1, R2, R6, R7, Asm, Helper, Program, ProgramSpec, ProgramType
