@@ -40,6 +40,7 @@ CLAIMS = (
     "wifi_monitor",
     "serve",
     "fast_day",
+    "classify_ethernet",
     "classify_kernel",
 )
 

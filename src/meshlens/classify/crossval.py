@@ -61,7 +61,7 @@ class OpenSet:
 
 def learn(table: Table, recipe: Recipe, *, seed: int = 0) -> Forest:
     """Trees that have learnt the labels of a table."""
-    return fit(recipe, table.rows, table.labels, seed=seed)
+    return fit(recipe, *table.lessons(range(len(table))), seed=seed)
 
 
 def judge(forest: Forest, rows: Sequence[Sequence[int]], watched: Watch | None = None) -> list[Judged]:
