@@ -9,7 +9,7 @@ from typing import Final, Literal
 from meshlens.classify.features import MAX_VALUE
 from meshlens.classify.flow import TASK
 from meshlens.classify.flow.facts import Stack, emit_facts
-from meshlens.classify.flow.features import FEATURES, PACKETS, PLACE
+from meshlens.classify.flow.features import FEATURES, OTHER_PORTS, PACKETS, PLACE
 from meshlens.classify.flow.fill import emit_fill
 from meshlens.classify.flow.sample import name_of
 from meshlens.classify.kernel import entry
@@ -165,6 +165,12 @@ class _FlowProgram:
         with asm.if_(R1, ">", R2):
             asm.mov(R1, R2)
         self.set("low_port", R1)
+        for port, service in OTHER_PORTS.items():
+            asm.mov(R2, service)
+            asm.jump_if(R1, "==", port, "served")
+        asm.mov(R2, R1)
+        asm.label("served")
+        self.set("service_port", R2)
         asm.call(Helper.map_update_elem, SAMPLES, self.stack.key, R7, NOEXIST)
         asm.call(Helper.map_lookup_elem, SAMPLES, self.stack.key)
         asm.jump_if(R0, "!=", 0, "found")  # ours, or that of a CPU that was faster

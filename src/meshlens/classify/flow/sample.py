@@ -20,6 +20,7 @@ from meshlens.classify.flow.features import (
     FEATURES,
     KEPT_BYTES,
     LENGTH_PLACES,
+    OTHER_PORTS,
     PACKETS,
     PLACE,
 )
@@ -73,6 +74,7 @@ class FlowRow:
         row._set("src_port", ports[way])
         row._set("dst_port", ports[1 - way])
         row._set("low_port", min(ports))
+        row._set("service_port", OTHER_PORTS.get(min(ports), min(ports)))
         return row
 
     def add(self, way: int, time_ns: int, facts: PacketFacts) -> None:

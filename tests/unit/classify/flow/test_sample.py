@@ -79,6 +79,12 @@ def test_payload_is_seen_as_bytes_their_kinds_and_numbers_that_fit_as_lengths() 
     assert (row["dst_printable"], row["dst_zeros"], row["dst_high"]) == (16, 0, 0)
 
 
+@pytest.mark.parametrize(("port", "service"), [(8080, 80), (8443, 443), (80, 80), (5353, 5353)])
+def test_a_port_that_serves_what_another_is_known_for_counts_as_that_one(port: int, service: int) -> None:
+    row = numbers([packet(craft.tcp(CLIENT, SERVER, 40_000, port))])
+    assert (row["dst_port"], row["low_port"], row["service_port"]) == (port, port, service)
+
+
 def test_padding_of_ethernet_is_no_payload() -> None:
     row = numbers([packet(craft.udp(CLIENT, SERVER, 1, 2, b"ab"))])
     padded = packet(craft.udp(CLIENT, SERVER, 1, 2, b"ab"))
