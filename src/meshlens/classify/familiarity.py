@@ -59,7 +59,10 @@ def watch(forest: Forest, table: Table, weighing: Weighing | None, *, seed: int 
     features = numpy.argsort(-weights, kind="stable")[:WATCHED]
     features = sorted(int(feature) for feature in features if weights[feature] > 0)
     gains = weights / weights.sum() * (_WEIGHT * forest.count * ONE)
-    low, high = _bounds(rows[:, features], labels, numpy.array(forest.classes))
+    lessons = table.lessons(range(len(table)))  # samples that have just begun are familiar as well
+    low, high = _bounds(
+        array(lessons.rows)[:, features], numpy.array(lessons.labels), numpy.array(forest.classes)
+    )
     return Watch(
         tuple(features),
         tuple(int(gains[feature]) for feature in features),
