@@ -38,7 +38,7 @@ _FRAMES_OF_A_KIND: Final = 3
 
 def data_path(name: str) -> Path:
     """Where a data set is. Raises Skip if it is not there."""
-    path = _DATA / name
+    path = DATA / name
     if not path.exists():
         raise Skip(f"no {path}; MESHLENS_TEST_DATA says where data sets are")
     return path

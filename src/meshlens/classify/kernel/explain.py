@@ -100,7 +100,7 @@ def explain_model(model: Model) -> ModelExplanation:
             maps = {name: stack.enter_context(spec.create()) for name, spec in specs.items()}
             loaded = stack.enter_context(load_model(model, positions, maps))
             infos = [program.info() for program in loaded.programs]
-            others = [each.info().memlock_bytes for each in (*maps.values(), loaded.sums)]
+            others = [each.info().memlock_bytes for each in (*maps.values(), *loaded.own_maps.values())]
             sizes = tuple(info.xlated_bytes // 8 for info in infos)
             machine_bytes = sum(info.jited_bytes for info in infos)
             memory_bytes = sum(info.memlock_bytes for info in infos) + machine_bytes + sum(others)
@@ -118,8 +118,9 @@ def model_code(model: Model) -> Iterator[ProgramSpec]:
     of = task(model.task)
     check_model(model)
     specs = sample_maps(sampler(model.task).key_bytes, len(of.features), 1)
-    graphs = forest_graphs(model, of.positions(model.features))
-    yield model_program(Stage(0, 0, graphs, last=True), model, specs)
+    positions = of.positions(model.features)
+    stage = Stage(0, 0, forest_graphs(model, positions), last=True, positions=positions)
+    yield model_program(stage, model, specs)
 
 
 def _numbers(values: tuple[int, ...]) -> str:

@@ -29,6 +29,7 @@ from meshlens.classify.kernel.entry import (
     emit_action_of,
     row_offset,
 )
+from meshlens.classify.kernel.watching import BOUNDS, bounds_map, emit_gains
 from meshlens.classify.model import Model
 from meshlens.decision.blocks import Blocks
 from meshlens.decision.expr import Cell
@@ -49,6 +50,7 @@ from meshlens.ebpf import (
     MapType,
     ProgramSpec,
     ProgramType,
+    Reg,
     possible_cpus,
 )
 from meshlens.errors import UsageError
@@ -68,18 +70,24 @@ _MOST_VOTES: Final = (1 << 32) - 1
 _MOST_WEIGHT: Final = (1 << 31) - 1
 
 _LAST_IMMEDIATE: Final = (1 << 31) - 1
+#: So many leaves are chosen from without a jump; measured for forests of 24 trees, where 4 to 6 are best.
+_SMALL: Final = 4
 
 #: On the stack: where this CPU's call stands.
 _CALL: Final = -8
 
 
 class Stage(NamedTuple):
-    """One of the model's programs: its place in MODEL, its trees, and whether it is the last one."""
+    """One of the model's programs: its place in MODEL, its trees, and whether it is the last one.
+
+    `positions` says where the model's features stand in the task's row.
+    """
 
     place: int
     first_tree: int
     trees: Sequence[Node]
     last: bool
+    positions: Sequence[int]
 
 
 def check_model(model: Model, source: str = "the model") -> None:
@@ -89,9 +97,12 @@ def check_model(model: Model, source: str = "the model") -> None:
     weights = [
         [weight for _, weight in getattr(node, "weights", ())] for tree in model.trees for node in tree
     ]
+    gains = [votes for _, votes in model.gains]
     largest = max((max(each, default=0) for each in weights), default=0)
-    smallest = min((min(each, default=0) for each in weights), default=0)
-    if smallest < 0 or largest > _MOST_WEIGHT or largest * len(model.trees) > _MOST_VOTES:
+    smallest = min((min(each, default=0) for each in [*weights, gains]), default=0)
+    most = largest * len(model.trees) + sum(gains)
+    largest = max([largest, *gains])
+    if smallest < 0 or largest > _MOST_WEIGHT or most > _MOST_VOTES:
         raise UsageError(f"{source} adds weights of up to {largest}; sums have to be from 0 to {_MOST_VOTES}")
 
 
@@ -104,7 +115,8 @@ def model_program(stage: Stage, model: Model, maps: dict[str, MapSpec]) -> Progr
     """The program of one stage; `maps` are those of the task, see entry.sample_maps."""
     asm = Asm()
     _ModelProgram(asm, stage, model, maps[SAMPLES].key_size).emit()
-    named = {SUMS: sums_map(len(model.classes)), **maps}
+    own = {SUMS: sums_map(len(model.classes))} | ({BOUNDS: bounds_map(model)} if model.gains else {})
+    named = own | maps
     used = {name for _, name in asm.assemble().map_refs}
     return ProgramSpec(
         "meshlens_model",
@@ -116,7 +128,12 @@ def model_program(stage: Stage, model: Model, maps: dict[str, MapSpec]) -> Progr
 
 def _stride(classes: int) -> int:
     """How much of SUMS is one CPU's: whole cache lines."""
-    return -(-(_FIRST_SUM + 4 * classes) // _CACHE_LINE) * _CACHE_LINE
+    return -(-(_FIRST_SUM + 4 * (_mask(classes) + 1)) // _CACHE_LINE) * _CACHE_LINE
+
+
+def _mask(classes: int) -> int:
+    """All bits that the number of a class may have: there is a sum for each of these numbers."""
+    return (1 << (classes - 1).bit_length()) - 1
 
 
 class _ModelProgram:
@@ -136,7 +153,7 @@ class _ModelProgram:
             self.clear()
         for number, root in enumerate(self.stage.trees):
             self.asm.block(f"tree {self.stage.first_tree + number}")
-            _Tree(self.asm, root).emit()
+            _Tree(self.asm, root, _mask(len(self.model.classes))).emit()
         if self.stage.last:
             self.verdict()
         else:
@@ -187,11 +204,18 @@ class _ModelProgram:
         """Write it into the head, and act."""
         asm, enough = self.asm, self.asm.new_label()
         asm.block("verdict")
+        if (
+            self.model.gains
+        ):  # an address will depend on it: by way of memory, or the verifier follows each value
+            asm.store(R9, _LEADS, R8, 8)
+            asm.load(R8, R9, _LEADS, 8)
         asm.mov(R2, R8)
         asm.alu(">>=", R2, _RANK_BITS)
         asm.alu("&=", R8, _RANKS)
         asm.mov(R1, _RANKS + 1)
         asm.alu("-=", R1, R8)
+        if self.model.gains:
+            emit_gains(asm, self.model, self.stage.positions)
         if self.model.least_votes > 0:
             asm.ld_imm64(R3, min(self.model.least_votes, _MOST_VOTES + 1))
             asm.jump_if(R2, ">=", R3, enough)
@@ -220,15 +244,17 @@ class _ModelProgram:
 class _Tree(Blocks):
     """One tree; behind it stands what comes then.
 
-    Most leaves have one class. Those put it into R1 and go to code that all of them share: what a leaf takes
-    is so little that it stands behind its test, in the same cache line.
+    Most leaves have one class. Those put it into R1 and go to code that all of them share. The last tests of
+    a path are those that nobody can foretell, and there are as many of them as of all others together: small
+    trees of such leaves are looked at as a whole, without a jump.
     """
 
-    def __init__(self, asm: Asm, root: Node) -> None:
+    def __init__(self, asm: Asm, root: Node, mask: int) -> None:
         super().__init__(asm, {})
-        self.root, self.end = root, asm.new_label()
+        self.root, self.mask, self.end = root, mask, asm.new_label()
         self.one_class = {weight: asm.new_label() for weight in _single_weights(root)}
         self.sizes = _sizes(root)
+        self.chosen = _small(root, self.sizes)
 
     def emit(self) -> None:
         asm = self.asm
@@ -244,11 +270,9 @@ class _Tree(Blocks):
     def node(self, node: Node) -> None:
         asm = self.asm
         match node:
-            case Switch(Cell(position), (bound,), (Votes(((below, one),)), Votes(((above, other),)))) if (
-                one == other and bound <= _LAST_IMMEDIATE
-            ):
-                self.choose(position, bound, below, above)
-                asm.jump(self.one_class[one])
+            case Switch() if node in self.chosen:
+                self.choose(node, R1)
+                asm.jump(self.one_class[self.chosen[node]])
             case Switch(Cell(position)):
                 asm.load(R0, R7, row_offset(position), 4)
                 # The larger part stands right behind: most of what trees are made from went there.
@@ -263,24 +287,34 @@ class _Tree(Blocks):
             case _:
                 raise AssertionError(f"{node} is not of a row")
 
-    def choose(self, position: int, bound: int, below: int, above: int) -> None:
-        """R1 = class `below` where the feature is less than `bound`, else `above`; without a jump.
+    def choose(self, node: Node, dst: Reg) -> None:
+        """`dst` = the class of a small tree, without a jump. Clobbers R0 and the registers after `dst`.
 
-        The last test of a path is the one that nobody can foretell: a processor that guesses wrong loses
-        more time than this takes. The difference is masked by the sign, the larger class less the smaller
-        one, so that the verifier sees what R1 can be at most.
+        A processor that guesses a jump wrong loses more time than it takes to look at both sides.
         """
         asm = self.asm
-        asm.load(R0, R7, row_offset(position), 4)
-        if below > above:
-            asm.mov(R1, R0)
-            asm.alu("-=", R1, bound)
-        else:
-            asm.mov(R1, bound - 1)
-            asm.alu("-=", R1, R0)
-        asm.alu("s>>=", R1, 63)
-        asm.alu("&=", R1, abs(below - above))
-        asm.alu("+=", R1, min(below, above))
+        if isinstance(node, Votes):
+            asm.mov(dst, node.weights[0][0])
+            return
+        assert isinstance(node, Switch)
+        assert isinstance(node.expr, Cell)
+        below, above = node.targets
+        other = Reg(dst + 1)
+        if isinstance(below, Votes) and isinstance(above, Votes):
+            asm.load(dst, R7, row_offset(node.expr.position), 4)
+            asm.alu("-=", dst, node.bounds[0])
+            asm.alu("s>>=", dst, 63)
+            asm.alu("&=", dst, below.weights[0][0] ^ above.weights[0][0])
+            asm.alu("^=", dst, above.weights[0][0])
+            return
+        self.choose(above, dst)
+        self.choose(below, other)
+        asm.load(R0, R7, row_offset(node.expr.position), 4)
+        asm.alu("-=", R0, node.bounds[0])
+        asm.alu("s>>=", R0, 63)  # all ones where the feature is less
+        asm.alu("^=", other, dst)
+        asm.alu("&=", other, R0)
+        asm.alu("^=", dst, other)
 
     def add(self, label: int, weight: int) -> None:
         """Add to the sum of a class; R8 = what leads now."""
@@ -296,6 +330,7 @@ class _Tree(Blocks):
     def add_to_class(self, weight: int) -> None:
         """The same for the class in R1."""
         asm = self.asm
+        asm.alu("&=", R1, self.mask)  # the verifier of Linux 6.1 knows nothing of a number behind an xor
         asm.mov(R2, R1)
         asm.alu("<<=", R2, 2)
         asm.alu("+=", R2, R9)
@@ -313,6 +348,23 @@ class _Tree(Blocks):
         asm.jump_if(R0, "<=", R8, behind)
         asm.mov(R8, R0)
         asm.label(behind)
+
+
+def _small(root: Node, sizes: dict[Node, int]) -> dict[Node, int]:
+    """The parts of a tree that are small enough to be looked at as a whole, and their leaves' weight."""
+    weights: dict[Node, int] = {}
+    for node in reversed(topological(root)):
+        match node:
+            case Votes(((_, weight),)):
+                weights[node] = weight
+            case Switch(_, (bound,), (below, above)) if (
+                sizes[node] <= _SMALL
+                and bound <= _LAST_IMMEDIATE
+                and below in weights
+                and weights[below] == weights.get(above)
+            ):
+                weights[node] = weights[below]
+    return weights
 
 
 def _single_weights(root: Node) -> list[int]:
