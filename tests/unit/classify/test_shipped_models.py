@@ -6,10 +6,17 @@ import pytest
 
 from meshlens.classify.shipped import find_model, shipped_models
 from meshlens.classify.tasks import task
-from meshlens.classify.wifi_station.sample import read
+from meshlens.classify.wifi_station.sample import TRUTH, read
 from tests.joining import CAPTURES
 
 ROOT = Path(__file__).parents[3]
+
+
+def joining(path: Path) -> tuple[int, ...]:
+    """The row of the station that associates."""
+    ((_, sample),) = TRUTH.pair(list(read(str(path))), [{"file": path.name}])
+    assert sample
+    return sample.values
 
 
 @pytest.mark.parametrize("name", shipped_models())
@@ -34,8 +41,7 @@ def test_recorded_devices_get_their_names(name: str) -> None:
     places = task(model.task).positions(model.features)
     named = {}
     for path in CAPTURES:
-        (sample,) = read(str(path))
-        verdict = model.classify([sample.values[place] for place in places])
+        verdict = model.classify([joining(path)[place] for place in places])
         named[path.stem] = model.classes[verdict.label] if verdict.label is not None else "unknown"
     assert named == {
         "chromecast-v2": "Chromecast v2",
@@ -50,7 +56,6 @@ def test_recorded_devices_get_their_kinds() -> None:
     places = task(model.task).positions(model.features)
     kinds = set()
     for path in CAPTURES:
-        (sample,) = read(str(path))
-        verdict = model.classify([sample.values[place] for place in places])
+        verdict = model.classify([joining(path)[place] for place in places])
         kinds.add(model.classes[verdict.label or 0])
     assert kinds == {"handheld", "tv"}
