@@ -1,6 +1,7 @@
 # make demo   the main job on real traffic, in network namespaces of its own (root)
 # make test   the whole test suite (root for all of it)
 # make bench  the figures of docs/performance.md (root)
+# make evaluate  how well models name what they have not seen: docs/classify-methods.md
 # make lint   style, types, layers
 # make docs   docs/api.md from the docstrings, docs/wifi-statistics.md from the survey
 # make recipes  what the commands in docs/recipes print, made anew (root)
@@ -13,7 +14,7 @@ PYTHON = .venv/bin/python
 # What is installed for which purpose: run, test or dev. A stamp says that it is done.
 ready = .venv/.ready-$(1)
 
-.PHONY: demo test bench lint docs recipes clean
+.PHONY: demo test bench evaluate lint docs recipes clean
 
 demo: $(call ready,run)
 	$(PYTHON) examples/mesh-demo/run.py
@@ -23,6 +24,9 @@ test: $(call ready,test)
 
 bench: $(call ready,test)
 	$(PYTHON) -m bench
+
+evaluate: $(call ready,test)
+	$(PYTHON) -m bench.evaluate
 
 lint: $(call ready,dev)
 	.venv/bin/ruff check .

@@ -41,6 +41,8 @@ CLAIMS = (
     "classify_flows",
     "serve",
     "fast_day",
+    "classify_ethernet",
+    "classify_kernel",
 )
 
 

@@ -12,7 +12,7 @@ from typing import Any, Literal
 from meshlens.classify.model import ONE, Leaf, Split, Tree
 from meshlens.errors import UsageError
 
-__all__ = ["Forest", "Recipe", "fit", "learner"]
+__all__ = ["Forest", "Recipe", "array", "fit", "learner"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,9 +57,14 @@ class Forest:
     def nodes(self) -> int:
         return sum(int(part.tree_.node_count) for part in self._parts)
 
-    def votes(self, rows: Sequence[Sequence[int]]) -> Any:
+    @property
+    def count(self) -> int:
+        """How many trees there are."""
+        return len(self._parts)
+
+    def votes(self, rows: Any) -> Any:
         """The sums of each class for each row by scikit-learn: an integer array, rows by classes."""
-        shares = self.estimator.predict_proba(_array(rows))
+        shares = self.estimator.predict_proba(array(rows))
         return learner("numpy").rint(shares * (len(self._parts) * ONE)).astype("int64")
 
     def trees(self) -> tuple[Tree, ...]:
@@ -67,8 +72,18 @@ class Forest:
         return tuple(_tree(part.tree_) for part in self._parts)
 
 
-def fit(recipe: Recipe, rows: Sequence[Sequence[int]], labels: Sequence[str], *, seed: int = 0) -> Forest:
-    """Learn the labels of the rows. Raises UsageError if scikit-learn is not installed."""
+def fit(
+    recipe: Recipe,
+    rows: Sequence[Sequence[int]],
+    labels: Sequence[str],
+    weights: Sequence[float] | None = None,
+    *,
+    seed: int = 0,
+) -> Forest:
+    """Learn the labels of the rows; `weights`: how much each counts.
+
+    Raises UsageError if scikit-learn is not installed.
+    """
     settings: dict[str, Any] = {
         "max_depth": recipe.depth,
         "min_samples_leaf": recipe.rows,
@@ -84,7 +99,7 @@ def fit(recipe: Recipe, rows: Sequence[Sequence[int]], labels: Sequence[str], *,
             estimator = learner("sklearn.ensemble").ExtraTreesClassifier(recipe.trees, **settings)
         case "random-forest":
             estimator = learner("sklearn.ensemble").RandomForestClassifier(recipe.trees, **settings)
-    return Forest(estimator.fit(_array(rows), learner("numpy").array(labels)))
+    return Forest(estimator.fit(array(rows), learner("numpy").array(labels), sample_weight=weights))
 
 
 def learner(module: str) -> Any:
@@ -95,7 +110,8 @@ def learner(module: str) -> Any:
         raise UsageError("training needs scikit-learn: pip install 'meshlens[ml]'") from None
 
 
-def _array(rows: Sequence[Sequence[int]]) -> Any:
+def array(rows: Any) -> Any:
+    """Rows as scikit-learn sees them: single precision, which has all whole numbers up to MAX_VALUE."""
     return learner("numpy").asarray(rows, dtype="float32")
 
 

@@ -4,7 +4,7 @@ import os
 from importlib.resources import files
 from pathlib import Path
 
-from meshlens.classify.model import Model
+from meshlens.classify.model import Model, read_model
 from meshlens.errors import UsageError
 
 __all__ = ["find_model", "shipped_models"]
@@ -24,14 +24,7 @@ def find_model(source: str | os.PathLike[str]) -> Model:
     if name in shipped_models():
         text = (files("meshlens") / "data" / "models" / f"{name}.json").read_text(encoding="utf-8")
         return Model.from_json(text, name)
-    try:
-        return Model.from_json(Path(name).read_text(encoding="utf-8"), name)
-    except FileNotFoundError:
+    if not Path(name).exists():
         there = ", ".join(shipped_models()) or "none"
-        raise UsageError(
-            f"no model {name!r}: neither a file nor one that comes with meshlens: {there}"
-        ) from None
-    except OSError as error:
-        raise UsageError(f"{name}: cannot be read: {error.strerror}") from None
-    except UnicodeDecodeError:
-        raise UsageError(f"{name}: not a model of meshlens (no text)") from None
+        raise UsageError(f"no model {name!r}: neither a file nor one that comes with meshlens: {there}")
+    return read_model(name)

@@ -11,6 +11,8 @@ COMMANDS = {
     "features": ("meshlens.cli.classify_features", "Make a table of fingerprints from capture files."),
     "train": ("meshlens.cli.classify_train", "Learn a model from labelled captures."),
     "evaluate": ("meshlens.cli.classify_evaluate", "Test a model with labelled captures it never saw."),
+    "run": ("meshlens.cli.classify_run", "Say what stations or flows are, by a model in the kernel."),
+    "explain": ("meshlens.cli.classify_explain", "Say what a model takes in the kernel."),
 }
 
 

@@ -95,5 +95,5 @@ def command(
             click.echo(line)
         click.echo(f"{output}: {training.recipe}, {training.model.about['nodes']} nodes")
     if confusion and training.tested:
-        tested = training.tested
+        tested = training.tested.out_of_fold
         draw_confusion(confusion, tested.truth, tested.named, f"{task_name}, {label}, split by {group}")

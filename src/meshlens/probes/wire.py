@@ -11,7 +11,13 @@ from typing import Final
 from meshlens.ebpf import R0, R1, R3, R4, R5, R6, R7, R8, R9, R10, Asm, Reg
 from meshlens.ebpf.contexts import PACKET_LOOPBACK, Skb
 
-__all__ = ["emit_leave_copies", "emit_segment_bytes", "emit_skb_length", "emit_wire_packets", "emit_wire_size"]
+__all__ = [
+    "emit_leave_copies",
+    "emit_segment_bytes",
+    "emit_skb_length",
+    "emit_wire_packets",
+    "emit_wire_size",
+]
 
 _TAG_BYTES: Final = 4
 _ETHERNET_BYTES: Final = 14

@@ -2,6 +2,7 @@
 
 import random
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 from meshlens.classify.features import MAX_VALUE
 from meshlens.classify.model import ONE, Leaf, Model, Split, Tree
@@ -51,6 +52,16 @@ def made_model(
         tuple(made_tree(rng, features, classes, splits, value) for _ in range(trees)),
         least,
     )
+
+
+def watching(model: Model, seed: int, most: int, value: Value = small) -> Model:
+    """The model with up to `most` features watched."""
+    rng = random.Random(seed)
+    chosen = rng.sample(range(len(model.features)), min(most, len(model.features)))
+    pairs = [[sorted((value(rng), value(rng))) for _ in chosen] for _ in model.classes]
+    bounds = tuple(tuple((low, high) for low, high in of_class) for of_class in pairs)
+    gains = tuple((feature, rng.choice((1, ONE, 1 << 24))) for feature in chosen)
+    return replace(model, gains=gains, bounds=bounds)
 
 
 def made_rows(seed: int, rows: int, features: int, value: Value = small) -> Sequence[tuple[int, ...]]:

@@ -1,6 +1,12 @@
 """A model on an interface: stations are named, their packets marked, and nothing else is done to them."""
 
+import json
+import os
+import re
+import signal
 import struct
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -12,6 +18,7 @@ import pytest
 import meshlens
 from meshlens.classify.kernel.session import VerdictSession
 from meshlens.classify.model import ONE, Leaf, Model, Split
+from meshlens.cli.main import run
 from meshlens.ebpf import (
     R0,
     R1,
@@ -52,6 +59,8 @@ MODEL = Model(
     ),
     least_votes=ONE // 2 + 1,
 )
+ROOT = Path(__file__).resolve().parents[3]
+PATHS = {"PYTHONPATH": f"{ROOT}/src:{ROOT}"}
 NOTHING_MISSED = {"map_full": 0, "unreadable": 0, "undecided": 0}
 
 
@@ -277,3 +286,80 @@ def test_a_model_of_another_version_is_refused(toy_task: str) -> None:
     other = Model("toy", "size", ("a",), ("colour",), ((Leaf(((0, ONE),)),),))
     with pytest.raises(UsageError, match="no feature 'colour'"):
         meshlens.verdicts(other, "veth0")
+
+
+def test_on_the_command_line_a_model_says_what_is_on_an_interface(
+    netns_pair: NetNsPair, toy_task: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "model.json"
+    path.write_text(MODEL.to_json())
+    frames = [packet(1, 100), packet(2, 1000), packet(3, 400)]
+    arguments = ["run", str(path), "-i", "veth0", "--json", "--costs", "--interval", "0.1"]
+    code = (
+        "import sys; from meshlens.classify import tasks; from meshlens.cli.main import run;"
+        "tasks.TASKS['toy'] = 'tests.kernel.classify.toy_task'; sys.exit(run(sys.argv[1:]))"
+    )
+    command = ["ip", "netns", "exec", netns_pair.far.name, sys.executable, "-c", code, "classify", *arguments]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=os.environ | PATHS) as process:
+        assert process.stdout
+        process.stdout.readline()  # the first summary: it is attached
+        netns_pair.near.send(*frames)
+        time.sleep(0.3)
+        process.send_signal(signal.SIGINT)
+        lines = process.stdout.read().splitlines()
+    assert process.returncode == 130
+    *stations, summary, costs = map(json.loads, lines[-5:])
+    assert {each["name"]: each["verdict"] for each in stations} == {
+        mac(1): "small", mac(2): "large", mac(3): None
+    }  # fmt: skip
+    assert (summary["samples"], summary["missed"]) == (3, 0)
+    assert len(costs["costs"]) == 3
+    write_pcap(tmp_path / "sent.pcap", frames)
+    assert run(["classify", "run", str(path), "--read", str(tmp_path / "sent.pcap")]) == 0
+    text = capsys.readouterr().out
+    assert re.search(rf"{mac(2)} +large +100 % +1 +size 1000\n", text)
+    assert re.search(rf"{mac(3)} +unknown +50 % +1\n", text)
+    assert "3 stations, 0 more without a verdict; missed: 0 packets" in text
+
+
+def test_a_model_is_explained(toy_task: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "model.json"
+    path.write_text(MODEL.to_json())
+    assert run(["classify", "explain", str(path), "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert (told["trees"], told["nodes"], told["graph_nodes"], told["most_tests"]) == (1, 5, 4, 1)
+    assert told["most_sums"] == 2
+    assert len(told["programs"]) == len(told["verified"]) == 1
+    assert told["verified"][0] > 50
+    assert run(["classify", "explain", str(path), "--emit", "asm"]) == 0
+    assert "tree 0" in capsys.readouterr().out
+
+
+def test_rows_of_an_interface_are_written_as_a_table_without_addresses(
+    netns_pair: NetNsPair, toy_task: str, tmp_path: Path
+) -> None:
+    """By the task of stations on Ethernet: what is there with their first packets."""
+    words = [sys.executable, "-m", "meshlens", "classify", "features", "--task", "ethernet-station", "veth0"]
+    process = netns_pair.far.run(
+        lambda: subprocess.Popen(
+            [*words, "-o", str(tmp_path / "f.csv")],
+            env={**os.environ, **PATHS}, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        )
+    )  # fmt: skip
+
+    def at_work() -> bool:
+        return bool(netns_pair.far.run(lambda: attached(netns_pair.far.ifindex)))
+
+    deadline = time.monotonic() + 30
+    while not at_work() and time.monotonic() < deadline:
+        time.sleep(0.2)
+    time.sleep(0.5)
+    netns_pair.near.send(*[packet(1, 100)] * 8, *[packet(2, 400)] * 8)
+    time.sleep(0.5)
+    process.send_signal(signal.SIGINT)
+    _, complaints = process.communicate(timeout=30)
+    assert not complaints
+    table = (tmp_path / "f.csv").read_text()
+    assert table.count("\n") == 3
+    assert table.count("veth0,") == 2
+    assert mac(1) not in table

@@ -10,7 +10,7 @@ from meshlens.classify.kernel.load import load_model
 from meshlens.classify.model import ONE, Leaf, Model, Split
 from meshlens.ebpf import BpfError, ProgramSpec
 from meshlens.errors import UsageError
-from tests.kernel.classify.made import Value, any_size, made_model, made_rows, small
+from tests.kernel.classify.made import Value, any_size, made_model, made_rows, small, watching
 from tests.kernel.classify.toy import put_row, run, toy_program
 
 pytestmark = pytest.mark.kernel
@@ -48,6 +48,39 @@ def test_a_verdict_in_the_kernel_is_the_models(
 ) -> None:
     model = made_model(seed, trees, splits, features, classes, value)
     check(model, made_rows(seed + 100, 60, features, value))
+
+
+@pytest.mark.parametrize(
+    ("features", "classes", "most", "value"),
+    [(1, 1, 1, small), (3, 4, 2, small), (40, 171, 32, any_size), (12, 1022, 8, small)],
+)
+@pytest.mark.parametrize("seed", range(3))
+def test_what_watched_features_add_in_the_kernel_is_what_they_add_in_the_model(
+    seed: int, features: int, classes: int, most: int, value: Value
+) -> None:
+    model = watching(made_model(seed, 6, 30, features, classes, value, 8 * ONE), seed + 50, most, value)
+    rows = made_rows(seed + 100, 60, features, value)
+    heads = check(model, rows)
+    if most > 1:
+        gained = {head.votes - max(model.votes(row)) for head, row in zip(heads, rows, strict=True)}
+        assert len(gained) > 1
+
+
+def test_the_ends_of_what_a_class_had_are_inside_and_what_is_beyond_is_not() -> None:
+    tree = (Split(0, 4, 1, 2), Leaf(((0, ONE),)), Leaf(((1, ONE),)))
+    model = Model(
+        "made", "label", ("a", "b"), ("x",), (tree,), gains=((0, 7),), bounds=(((2, 3),), ((6, 6),))
+    )
+    heads = check(model, [(number,) for number in range(9)])
+    assert [head.votes - ONE for head in heads] == [0, 0, 7, 7, 0, 0, 7, 0, 0]
+
+
+def test_gains_that_overflow_are_refused() -> None:
+    model = Model(
+        "made", "label", ("a",), ("x",), ((Leaf(((0, ONE),)),),), gains=((0, 1 << 31),), bounds=(((0, 1),),)
+    )
+    with pytest.raises(UsageError, match="sums have to be from 0 to"):
+        check(model, [(0,)])
 
 
 def test_of_equal_sums_the_first_class_wins_whichever_came_first() -> None:

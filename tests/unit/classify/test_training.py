@@ -1,10 +1,10 @@
-
 import pytest
 
 from meshlens.classify.calibration import calibrate, least_votes
-from meshlens.classify.crossval import Judged, OpenSet, cross_validate, open_set
+from meshlens.classify.crossval import Judged, OpenSet, cross_validate, judge, learn, open_set
 from meshlens.classify.dataset import Table, read_dataset
 from meshlens.classify.evaluation import evaluate
+from meshlens.classify.familiarity import Weighing, watch
 from meshlens.classify.forest import Recipe
 from meshlens.classify.metrics import UNKNOWN
 from meshlens.classify.model import Model
@@ -27,7 +27,7 @@ def table(tmp_path_factory: pytest.TempPathFactory) -> Table:
 def test_what_can_be_told_by_the_size_of_frames_is(table: Table) -> None:
     training = train(table.without({"oui"}), task="made-up", label="kind", recipes=(FOREST,))
     assert training.tested
-    assert training.tested.report.f1_macro == 1
+    assert training.tested.out_of_fold.report.f1_macro == 1
     assert training.model.classes == ("camera", "lamp", "plug", "speaker")
     assert training.model.features == ("mean_size", "largest", "frames")
 
@@ -61,7 +61,7 @@ def test_labels_of_one_group_are_learnt_but_not_tested(table: Table) -> None:
     training = train(few, task="made-up", label="kind", recipes=(FOREST,))
     assert "camera" in training.model.classes
     assert training.tested
-    assert "camera" not in training.tested.report.classes
+    assert "camera" not in training.tested.out_of_fold.report.classes
 
 
 def test_without_groups_to_compare_a_model_is_made_and_says_that_it_is_not_tested(table: Table) -> None:
@@ -90,7 +90,7 @@ def test_a_models_file_gives_the_same_verdicts(table: Table) -> None:
 
 
 def test_labels_that_were_kept_back_are_never_among_the_known(table: Table) -> None:
-    seen = open_set(table, FOREST)
+    seen = open_set(table, FOREST)["importance"]
     assert len(seen.unknown) == len(table)
     assert 0 < len(seen.known) < len(table)
     assert seen.auroc is not None
@@ -120,7 +120,42 @@ def test_calibrated_confidence_rises_with_votes_and_is_what_came_true() -> None:
 
 
 def test_the_threshold_costs_no_more_right_verdicts_than_was_said() -> None:
-    known = tuple(Judged("x", votes) for votes in range(100))
-    seen = OpenSet(known, (True,) * 100, ())
+    known = [Judged("x", votes) for votes in range(100)]
+    seen = OpenSet(known, [True] * 100, [])
     assert sum(one.votes < least_votes(seen, 0.05) for one in known) == 5
-    assert least_votes(OpenSet((), (), ())) == 0
+    assert least_votes(OpenSet()) == 0
+
+
+@pytest.mark.parametrize("weighing", [None, "importance", "reliability"])
+def test_votes_with_what_is_watched_are_the_models_for_every_row(
+    table: Table, weighing: Weighing | None
+) -> None:
+    forest = learn(table, FOREST)
+    watched = watch(forest, table, weighing)
+    gains = tuple(zip(watched.features, watched.gains, strict=True)) if watched else ()
+    bounds = watched.bounds if watched else ()
+    model = Model(
+        "made-up",
+        "kind",
+        forest.classes,
+        ("a", "b", "c", "d"),
+        forest.trees(),
+        gains=gains,
+        bounds=bounds,
+    )
+    rows = [*table.rows, (0, 0, 0, 0), (1000, 1000, 1000, 1000)]
+    for one, row in zip(judge(forest, rows, watched), rows, strict=True):
+        verdict = model.classify(row)
+        assert verdict.label is not None
+        assert (model.classes[verdict.label], verdict.votes) == one
+        assert 0 < verdict.votes <= model.most_votes
+
+
+def test_a_row_like_none_of_its_class_gets_fewer_votes_than_one_that_is(table: Table) -> None:
+    model = train(table.without({"oui"}), task="made-up", label="kind", recipes=(FOREST,)).model
+    like = next(row for row, label in zip(table.rows, table.labels, strict=True) if label == "speaker")
+    strange = (5000, 5000, 21)
+    assert model.classify(like).label == model.votes(strange).index(max(model.votes(strange)))
+    assert model.gained(like, model.classes.index("speaker")) > model.gained(
+        strange, model.classes.index("speaker")
+    )

@@ -8,6 +8,7 @@ from typing import Final, Self
 from meshlens.classify.kernel.entry import MAX_PROGRAMS, MODEL
 from meshlens.classify.kernel.forest import forest_graphs
 from meshlens.classify.kernel.program import SUMS, Stage, check_model, model_program, sums_map
+from meshlens.classify.kernel.watching import BOUNDS, bounds_map, bounds_values
 from meshlens.classify.model import Model
 from meshlens.decision.graph import Node, topological
 from meshlens.ebpf import BpfError, Map, Program, VerifierError
@@ -26,7 +27,7 @@ class LoadedModel:
     model: Model
     stages: list[Stage]
     programs: list[Program]
-    sums: Map
+    own_maps: dict[str, Map]
 
     @property
     def nodes(self) -> int:
@@ -37,7 +38,8 @@ class LoadedModel:
         """Give the programs back; where the map MODEL holds them, they stay as long as that does."""
         for program in self.programs:
             program.close()
-        self.sums.close()
+        for each in self.own_maps.values():
+            each.close()
 
     def __enter__(self) -> Self:
         return self
@@ -56,10 +58,13 @@ def load_model(model: Model, positions: Sequence[int], maps: Mapping[str, Map]) 
     fit, and what loading raises.
     """
     check_model(model)
-    sums = sums_map(len(model.classes)).create()
-    loaded = LoadedModel(model, [], [], sums)
+    loaded = LoadedModel(model, [], [], {})
     try:
-        _load_all(loaded, forest_graphs(model, positions), {**maps, SUMS: sums})
+        loaded.own_maps[SUMS] = sums_map(len(model.classes)).create()
+        if model.gains:
+            loaded.own_maps[BOUNDS] = bounds_map(model).create()
+            loaded.own_maps[BOUNDS].update(0, bounds_values(model))
+        _load_all(loaded, positions, {**maps, **loaded.own_maps})
     except BaseException:
         loaded.close()
         raise
@@ -69,12 +74,12 @@ def load_model(model: Model, positions: Sequence[int], maps: Mapping[str, Map]) 
     return loaded
 
 
-def _load_all(loaded: LoadedModel, graphs: list[Node], maps: Mapping[str, Map]) -> None:
-    first, waiting = 0, [graphs]
+def _load_all(loaded: LoadedModel, positions: Sequence[int], maps: Mapping[str, Map]) -> None:
+    first, waiting = 0, [forest_graphs(loaded.model, positions)]
     specs = {name: each.spec for name, each in maps.items()}
     while waiting:
         trees = waiting.pop(0)
-        stage = Stage(len(loaded.stages), first, trees, last=not waiting)
+        stage = Stage(len(loaded.stages), first, trees, last=not waiting, positions=positions)
         if stage.place == MAX_PROGRAMS:
             raise UsageError(
                 f"the model is too large: {MAX_PROGRAMS} programs, one after another, are not enough"

@@ -9,7 +9,7 @@ Bytes are features of their own where they are flags or numbers of one byte. The
 as are how often and when a station asks: they tell about the place and the day.
 
 Sources: IEEE 802.11-2020, 9.4.2 (elements), 9.4.1.4 and 9.4.1.6 (capability, listen interval); 802.11ax and
-802.11be, 9.4.2; vendors' elements as wireshark's packet-ieee80211.c and hostapd's ieee802_11_defs.h name them.
+802.11be, 9.4.2; vendors' elements have the names of wireshark and hostapd (ieee802_11_defs.h).
 """
 
 from dataclasses import dataclass
