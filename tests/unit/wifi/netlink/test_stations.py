@@ -105,7 +105,9 @@ def test_a_message_without_an_address_is_no_station() -> None:
          Rate("he", mcs=11, streams=2, width_mhz=160), 2401.9),
         ({5: (88, 4), 13: (0, 1), 14: (1, 1), 15: (2, 1), 16: (1, 1), 17: (3, 1)},
          Rate("he", mcs=0, unit_tones=242, guard_ns=3200, dcm=True), 8.8),
-        ({5: (57_647, 4), 18: None, 19: (13, 1), 20: (2, 1)}, None, 5764.7),
+        ({5: (57_647, 4), 18: None, 19: (13, 1), 20: (2, 1)},
+         Rate("eht", mcs=13, streams=2, width_mhz=320), 5764.7),
+        ({5: (1000, 4), 19: (1, 1), 22: (2, 1)}, None, 100.0),
         ({}, None, None),
     ],
 )  # fmt: skip
