@@ -13,11 +13,12 @@
 from functools import lru_cache
 from hashlib import blake2b
 
+from meshlens.probes.cost import ProbeCost
 from meshlens.probes.flows.record import Flow
-from meshlens.probes.reading import ProbeCost, Reading
 from meshlens.probes.snapshot import Count, Direction
 from meshlens.probes.stations.record import DhcpFingerprint, Station, StationKind, SynSignature
 from meshlens.probes.traffic.record import InterfaceTraffic, Traffic
+from meshlens.readings.reading import Reading
 
 #: Monday, 2026-11-23 10:00:00 UTC.
 START_NS = 1_795_428_000_000_000_000

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from meshlens.filters.compiler import CompiledList, compile_list
     from meshlens.filters.lists import FilterList, load_list, parse_list
     from meshlens.packet.capture import CapturedFrame, read_capture
+    from meshlens.probes.cost import ProbeCost
     from meshlens.probes.count.offline import count_files
     from meshlens.probes.count.pinned import PinnedCounter, open_pin, pin_names
     from meshlens.probes.count.pins import detach_pin
@@ -21,13 +22,13 @@ if TYPE_CHECKING:
     from meshlens.probes.loading.load import load_program, unload_id, unload_pin
     from meshlens.probes.loading.loaded import Loaded, loaded_programs
     from meshlens.probes.loading.programs import find_program
-    from meshlens.probes.monitor.session import Monitor, monitor
-    from meshlens.probes.reading import ProbeCost, Reading
     from meshlens.probes.snapshot import Count, Snapshot
     from meshlens.probes.stations.record import Station
     from meshlens.probes.stations.session import stations
     from meshlens.probes.traffic.record import InterfaceTraffic, Traffic
     from meshlens.probes.traffic.session import InterfaceSession, interfaces
+    from meshlens.readings.reading import Reading
+    from meshlens.readings.session import Monitor, monitor
     from meshlens.wifi.airtime import airtime_ns
     from meshlens.wifi.minstrel.record import MinstrelTable
     from meshlens.wifi.minstrel.session import minstrel_tables
@@ -98,8 +99,9 @@ _HOMES = {
     "meshlens.probes.count.pinned": ("PinnedCounter", "open_pin", "pin_names"),
     "meshlens.probes.count.pins": ("detach_pin",),
     "meshlens.probes.loading.programs": ("find_program",),
-    "meshlens.probes.monitor.session": ("Monitor", "monitor"),
-    "meshlens.probes.reading": ("ProbeCost", "Reading"),
+    "meshlens.readings.session": ("Monitor", "monitor"),
+    "meshlens.probes.cost": ("ProbeCost",),
+    "meshlens.readings.reading": ("Reading",),
     "meshlens.probes.snapshot": ("Count", "Snapshot"),
     "meshlens.probes.stations.record": ("Station",),
     "meshlens.probes.stations.session": ("stations",),

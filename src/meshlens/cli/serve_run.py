@@ -25,7 +25,7 @@ from meshlens.outputs.history.query import rates_by_step
 from meshlens.outputs.history.store import HistoryStore
 from meshlens.outputs.hub import Hub
 from meshlens.outputs.sinks import Sink
-from meshlens.probes.monitor.session import Monitor
+from meshlens.readings.session import Monitor
 
 __all__ = ["open_monitor", "serve"]
 

@@ -12,7 +12,7 @@ from meshlens.filters.lists import FilterDef, FilterList, load_list
 from meshlens.outputs.history.schema import LEVELS
 from meshlens.probes.count.plan import AttachMode
 from meshlens.probes.count.session import DirectionChoice
-from meshlens.probes.monitor.session import PROBES, ProbeName
+from meshlens.readings.session import PROBES, ProbeName
 
 __all__ = ["Settings", "load_settings", "read_token"]
 

@@ -53,7 +53,7 @@ def command(
     s to sort, Space to freeze, ? for all of them, q to quit.
     """
     from meshlens.ebpf.capabilities import ATTACHING, drop_capabilities
-    from meshlens.probes.monitor.session import monitor
+    from meshlens.readings.session import monitor
 
     watched = monitor(interfaces, filters=list_path, filter=" ".join(words), lenient=True)
     with watched as source:

@@ -18,7 +18,7 @@ from meshlens.cli.top_grid import Grid
 from meshlens.cli.top_pages import Pages
 from meshlens.cli.top_source import Source
 from meshlens.outputs.text import printable
-from meshlens.probes.reading import Reading
+from meshlens.readings.reading import Reading
 
 __all__ = ["TopApp"]
 

@@ -16,7 +16,7 @@ from meshlens.outputs.sheets import (
 )
 from meshlens.outputs.text import ago, bars, endpoint, human
 from meshlens.packet.ethertypes import ethertype_name
-from meshlens.probes.rates import Rate
+from meshlens.readings.rates import Rate
 
 __all__ = ["DETAILS", "Facts"]
 

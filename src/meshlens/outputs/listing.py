@@ -5,8 +5,8 @@ from typing import Any
 
 from meshlens.outputs.sheet import GAP, Sheet, arrange, cells, fit, headings
 from meshlens.outputs.sheets import SHEETS
-from meshlens.probes.rates import Rates
-from meshlens.probes.reading import Reading
+from meshlens.readings.rates import Rates
+from meshlens.readings.reading import Reading
 
 __all__ = ["listing", "share_rows"]
 

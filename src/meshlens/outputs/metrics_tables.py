@@ -12,9 +12,9 @@ from itertools import accumulate
 from typing import Final, NamedTuple
 
 from meshlens.outputs.exposition import Family, header, label_text, sample
-from meshlens.probes.reading import Reading
 from meshlens.probes.snapshot import Direction
 from meshlens.probes.stations.record import Station
+from meshlens.readings.reading import Reading
 
 __all__ = ["MAX_STATIONS", "TABLES", "Row", "Table", "counter", "gauge", "size_lines", "text"]
 

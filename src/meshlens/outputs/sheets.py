@@ -6,7 +6,9 @@ from typing import Any, Final
 from meshlens.outputs.sheet import Sheet, name, number
 from meshlens.outputs.text import ago, endpoint, shorten
 from meshlens.probes.flows.record import Flow
-from meshlens.probes.rates import (
+from meshlens.probes.stations.record import Station
+from meshlens.probes.traffic.record import InterfaceTraffic
+from meshlens.readings.rates import (
     Casts,
     EthertypeKey,
     FilterKey,
@@ -17,9 +19,7 @@ from meshlens.probes.rates import (
     flow_key,
     station_key,
 )
-from meshlens.probes.reading import Reading
-from meshlens.probes.stations.record import Station
-from meshlens.probes.traffic.record import InterfaceTraffic
+from meshlens.readings.reading import Reading
 
 __all__ = [
     "FILTERS", "FLOWS", "INTERFACES", "SHEETS", "STATIONS", "FilterLine", "FlowLine", "InterfaceLine",

@@ -5,7 +5,9 @@ from dataclasses import asdict, dataclass, fields
 from typing import Any, Final
 
 from meshlens.probes.flows.record import Flow
-from meshlens.probes.rates import (
+from meshlens.probes.stations.record import Station
+from meshlens.probes.traffic.record import InterfaceTraffic
+from meshlens.readings.rates import (
     InterfaceKey,
     Rate,
     Rates,
@@ -14,9 +16,7 @@ from meshlens.probes.rates import (
     flow_key,
     station_key,
 )  # fmt: skip
-from meshlens.probes.reading import Reading
-from meshlens.probes.stations.record import Station
-from meshlens.probes.traffic.record import InterfaceTraffic
+from meshlens.readings.reading import Reading
 
 __all__ = ["TABLES", "Row", "Table", "whole"]
 

@@ -12,7 +12,7 @@ from meshlens.outputs.hub import Hub
 from meshlens.outputs.influx import format_influx
 from meshlens.outputs.readings import READING_KINDS, format_readings
 from meshlens.outputs.sinks import AppendedFile, Paced, ReplacedFile, UdpInflux, datagrams
-from meshlens.probes.reading import Reading
+from meshlens.readings.reading import Reading
 from tests.readings import reading, readings
 
 

@@ -7,8 +7,8 @@ from types import TracebackType
 from typing import Any, Final, Self
 
 from meshlens.errors import MeshlensError, UsageError
+from meshlens.probes.cost import ProbeCost
 from meshlens.probes.interfaces import matches
-from meshlens.probes.reading import ProbeCost
 from meshlens.wifi.hooks.record import HookedStation
 from meshlens.wifi.joined.columns import (
     NOTHING_HEARD,

@@ -11,7 +11,7 @@ from typing import Any, Final, Self
 from meshlens.ebpf import Program
 from meshlens.ebpf.tracing import Function, Hook, KernelTypes, attach_trace
 from meshlens.errors import NotSupported, UsageError
-from meshlens.probes.reading import ProbeCost
+from meshlens.probes.cost import ProbeCost
 from meshlens.probes.session import probe_costs
 from meshlens.wifi.minstrel.layout import Layout
 from meshlens.wifi.minstrel.program import FUNCTION, HEAD, copying, read_head, read_key

@@ -9,8 +9,8 @@ from typing import Any, Final, Literal, Protocol, TypedDict
 
 from meshlens.errors import UsageError
 from meshlens.filters.lists import FilterList
+from meshlens.probes.cost import ProbeCost
 from meshlens.probes.flows.record import Flow
-from meshlens.probes.reading import ProbeCost
 from meshlens.probes.snapshot import Count
 from meshlens.probes.stations.record import Station
 from meshlens.probes.traffic.record import InterfaceTraffic

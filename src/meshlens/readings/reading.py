@@ -2,25 +2,13 @@
 
 from dataclasses import dataclass, field
 
+from meshlens.probes.cost import ProbeCost
 from meshlens.probes.flows.record import Flow
 from meshlens.probes.snapshot import Count
 from meshlens.probes.stations.record import Station
 from meshlens.probes.traffic.record import InterfaceTraffic
 
-__all__ = ["ProbeCost", "Reading"]
-
-
-@dataclass(frozen=True, slots=True)
-class ProbeCost:
-    """What one program of ours costs: runs and their time are 0 unless the kernel's run statistics are on."""
-
-    probe: str
-    interface: str
-    direction: str
-    instructions: int
-    memory_bytes: int
-    run_count: int
-    run_time_ns: int
+__all__ = ["Reading"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,8 +11,8 @@ from typing import Any, Final, Self
 from meshlens.errors import MeshlensError, NotSupported, UsageError
 from meshlens.filters.lists import FilterList, load_list
 from meshlens.probes.interfaces import InterfaceWatch
-from meshlens.probes.monitor.probes import OPENERS, PROBES, Part, Probe, ProbeName, Wanted
-from meshlens.probes.reading import Reading
+from meshlens.readings.probes import OPENERS, PROBES, Part, Probe, ProbeName, Wanted
+from meshlens.readings.reading import Reading
 
 __all__ = ["PROBES", "Monitor", "ProbeName", "monitor"]
 

@@ -7,9 +7,9 @@ from operator import sub
 from typing import NamedTuple, TypeVar
 
 from meshlens.probes.flows.record import Flow
-from meshlens.probes.reading import Reading
 from meshlens.probes.snapshot import Count, Direction
 from meshlens.probes.stations.record import Station, StationKind
+from meshlens.readings.reading import Reading
 
 __all__ = [
     "Casts", "EthertypeKey", "FilterKey", "FlowKey", "InterfaceKey", "Rate", "Rates", "StationKey", "TwoWay",
