@@ -40,6 +40,17 @@ def test_each_station_of_the_namespace_has_its_table_and_no_other(vm: VirtualMac
     assert [each["without"] for each in answer["cells"].values()] == [[], []]
 
 
+def test_a_kprobe_reads_the_same(vm: VirtualMachine) -> None:
+    assert vm.ask("minstrel")["by kprobe"] == [True, "kprobe minstrel_ht_get_expected_throughput [mac80211]"]
+
+
+def test_where_the_driver_chooses_the_rates_there_is_no_table_and_it_is_said(vm: VirtualMachine) -> None:
+    tables, without = vm.ask("minstrel")["elsewhere"]
+    assert tables == []
+    reason = "mac80211 does not choose its rates: the driver or its firmware does"
+    assert without == [{"interface": "wlan0", "mac": STATIONS["wlan0"], "reason": reason}]
+
+
 def test_the_table_is_what_the_kernel_s_fields_hold(cell: dict[str, Any]) -> None:
     result, *numbers = cell["fields"]
     table = cell["table"]
@@ -74,14 +85,11 @@ def test_the_table_is_what_the_kernel_s_fields_hold(cell: dict[str, Any]) -> Non
     assert supported == set(rates)
 
 
-def test_attempts_are_those_reported_to_minstrel(vm: VirtualMachine) -> None:
-    answer = vm.ask("minstrel")
-    for interface, mac in STATIONS.items():
-        frames, attempts, acknowledged = answer["reported"][mac]
-        table = answer["cells"][interface]["table"]
-        assert frames == table["frames"] >= PINGS
-        assert sum(each["attempts"] for each in table["rates"]) == attempts
-        assert sum(each["success"] for each in table["rates"]) == acknowledged
+def test_attempts_are_those_reported_to_minstrel(cell: dict[str, Any]) -> None:
+    (frames, attempts, acknowledged), table = cell["reported"], cell["table"]
+    assert frames == table["frames"] >= PINGS
+    assert sum(each["attempts"] for each in table["rates"]) == attempts
+    assert sum(each["success"] for each in table["rates"]) == acknowledged
 
 
 def test_the_best_rate_is_the_one_that_nl80211_expects_most_of(cell: dict[str, Any]) -> None:

@@ -17,7 +17,8 @@ from meshlens.ebpf.structured import Slot
 from meshlens.ebpf.tracing import KernelTypes, Trace, attach_trace, cast
 from meshlens.packet.craft_wifi import dot11, radiotap
 from meshlens.packet.ieee80211 import HeaderFlag
-from meshlens.wifi.minstrel.session import minstrel_tables
+from meshlens.wifi.minstrel.record import MinstrelTable
+from meshlens.wifi.minstrel.session import MinstrelTables, minstrel_tables
 from meshlens.wifi.rates import LEGACY_MBPS
 from tests.vm.guest.links import answer, send, shell
 
@@ -40,7 +41,7 @@ AIRTIME = ("ieee80211_calc_rx_airtime", "ieee80211_calc_tx_airtime", "ieee80211_
 
 
 def main() -> None:
-    shell("modprobe -r mac80211_hwsim; modprobe mac80211_hwsim radios=4")
+    radios(4)
     types = KernelTypes("mac80211")
     with ExitStack() as stack:
 
@@ -53,36 +54,54 @@ def main() -> None:
         for cell in CELLS:
             begin(*cell)
         inject()
-        session = stack.enter_context(minstrel_tables())
+        minstrel = stack.enter_context(minstrel_tables())
         said = {}
         for number, (interface, _, _, _) in enumerate(CELLS):
             for _ in range(PINGS // 20):
                 # Voice is not put into A-MPDUs, of which mac80211_hwsim does not tell what became.
                 shell(f"ping -q -Q 0xe0 -c 20 -i 0.002 -I {interface} 10.9.{number}.2")
                 time.sleep(0.06)  # longer than Minstrel's interval
-            session.names = (interface,)
-            (table,) = session.tables()
+            minstrel.names = (interface,)
+            (table,) = minstrel.tables()
             said[interface] = {
-                "table": asdict(table), "fields": numbers(heard["fields"]), "without": session.without,
+                "table": asdict(table), "fields": numbers(heard["fields"]), "without": minstrel.without,
+                "reported": reports(heard["reported"])[table.mac],
                 "info": shell(f"iw dev {interface} station dump"),
             }  # fmt: skip
-        session.names = ()
+        minstrel.names = ()
+        tables = minstrel.tables()
+        same, kind = by_kprobe()
+        for cell in CELLS:
+            end(*cell[:2])
+        # So it does not use mac80211's rate control, like a driver whose firmware chooses the rates.
+        radios(2, "mlo=1")
+        begin(*CELLS[0])
+        shell("ping -q -c 1 10.9.0.2")
+        elsewhere = minstrel.tables(), [asdict(each) for each in minstrel.without]
+        end(*CELLS[0][:2])
         answer({
             "cells": said,
-            "all": [(each.interface, each.mac) for each in session.tables()],
-            "hook": session.hook,
-            "missed": session.missed,
-            "reported": {key.hex(":"): list(struct.unpack("=3Q", value))
-                         for key, value in heard["reported"].maps["seen"].items()},
+            "all": [(each.interface, each.mac) for each in tables],
+            "hook": minstrel.hook,
+            "by kprobe": (same == tables, kind),
+            "elsewhere": elsewhere,
+            "missed": minstrel.missed,
             "throughput": pairs(heard["throughput"]),
             "durations": pairs(heard["durations"]),
             "airtime calls": {name: sum(value for _, value in pairs(heard[name])) for name in AIRTIME},
-            "constants": {name: constants(types, name) for name in TABLES},
+            "constants": constants(types),
         })  # fmt: skip
-    for interface, station, _, _ in CELLS:
-        shell(f"kill $(cat /run/{interface}.pid); ip netns del {station}")
-    time.sleep(0.1)
     shell("modprobe -r mac80211_hwsim")
+
+
+def radios(number: int, more: str = "") -> None:
+    shell(f"modprobe -r mac80211_hwsim; modprobe mac80211_hwsim radios={number} {more}")
+
+
+def by_kprobe() -> tuple[list[MinstrelTable], str]:
+    """The tables, as where there is no fentry."""
+    with MinstrelTables((), 8, ["kprobe"]) as kprobe:
+        return kprobe.tables(), kprobe.hook
 
 
 def begin(interface: str, station: str, channel: int, high_throughput: int) -> None:
@@ -108,6 +127,10 @@ END
         ip netns exec {station} iw dev {station} connect -w {interface} {2407 + 5 * channel}
         ip -n {station} addr add 10.9.{number}.2/24 dev {station}
     """)  # the here-document ends where its last line begins
+
+
+def end(interface: str, station: str) -> None:
+    shell(f"kill $(cat /run/{interface}.pid); ip netns del {station}")
 
 
 def inject() -> None:
@@ -222,6 +245,11 @@ def telling(a: Trace, views: list[Any]) -> ProgramSpec:
     return a.program("telling", maps={"seen": MapSpec("seen", MapType.HASH, key.size, 8, 4096)})
 
 
+def reports(program: Program) -> dict[str, list[int]]:
+    seen = program.maps["seen"].items()
+    return {key.hex(":"): list(struct.unpack("=3Q", value)) for key, value in seen}
+
+
 def pairs(program: Program) -> list[tuple[list[int], int]]:
     return [
         (list(struct.unpack(f"={len(key) // 8}q", key)) if len(key) > 4 else [], *struct.unpack("=q", value))
@@ -234,27 +262,33 @@ def numbers(program: Program) -> list[int]:
     return list(struct.unpack(f"={len(value) // 8}q", value))
 
 
-def constants(types: KernelTypes, name: str) -> dict[str, Any]:
-    """A table in the kernel's memory, and how its elements are made (both have a struct of the same name)."""
-    with open("/proc/kallsyms") as file:
-        addresses = {words[2]: int(words[0], 16) for words in map(str.split, file)}
-    function = types.function("minstrel_ht_tx_status")
+def constants(types: KernelTypes) -> dict[str, dict[str, Any]]:
+    """Tables in the kernel's memory, and how their elements are made: both have a struct of the same name."""
+    btf = types.function("minstrel_ht_tx_status").btf
     shapes = [
-        {member.name: member.bit_offset // 8 for member in function.btf.members(number)}
-        | {"size": function.btf.size(number)}
-        for number in same_name(function.btf, "mcs_group")
+        {member.name: member.bit_offset // 8 for member in btf.members(number)} | {"size": btf.size(number)}
+        for number in same_name(btf, "mcs_group")
     ]
-    shape = next(each for each in shapes if ("streams" in each) == (name == "minstrel_mcs_groups"))
-    size = shape["size"] * TABLES[name]
+    tables = {}
+    for line in shell(f"grep -wE '{'|'.join(TABLES)}' /proc/kallsyms").splitlines():
+        address, _, name, *_ = line.split()
+        shape = next(each for each in shapes if ("streams" in each) == (name == "minstrel_mcs_groups"))
+        memory = copied(int(address, 16), shape["size"] * TABLES[name])
+        tables[name] = {"shape": shape, "bytes": memory.hex()}
+    return tables
+
+
+def copied(address: int, size: int) -> bytes:
+    """What stands in the kernel's memory."""
     a = Trace("fentry", KernelTypes().function("bpf_fentry_test1"))
     a.map_value(R1, "seen")
-    a.ld_imm64(R3, addresses[name])
+    a.ld_imm64(R3, address)
     a.call(Helper.probe_read_kernel, R1, size, R3)
     a.ret(0)
-    spec = a.program("constants", maps={"seen": MapSpec("seen", MapType.ARRAY, 4, size, 1)})
+    spec = a.program("copied", maps={"seen": MapSpec("seen", MapType.ARRAY, 4, size, 1)})
     with spec.load() as program, attach_trace(program):
         program.test_run(b"")
-        return {"shape": shape, "bytes": (program.maps["seen"].lookup(0) or b"").hex()}
+        return program.maps["seen"].lookup(0) or b""
 
 
 def same_name(btf: Btf, name: str) -> list[int]:
