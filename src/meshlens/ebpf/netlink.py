@@ -33,10 +33,10 @@ _DUMP_TRIES = 5
 
 
 class RtNetlink:
-    """A route netlink socket; it stays in the network namespace where it was opened."""
+    """A netlink socket, of rtnetlink or another protocol; it stays in the namespace where it was opened."""
 
-    def __init__(self) -> None:
-        self._socket = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, socket.NETLINK_ROUTE)
+    def __init__(self, protocol: int = socket.NETLINK_ROUTE) -> None:
+        self._socket = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, protocol)
         for option in (_NETLINK_CAP_ACK, _NETLINK_EXT_ACK):  # errors in words
             self._socket.setsockopt(_SOL_NETLINK, option, 1)
         self._sequence = 0
