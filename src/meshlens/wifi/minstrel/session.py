@@ -19,7 +19,7 @@ from meshlens.wifi.minstrel.record import MinstrelTable, NoTable
 
 __all__ = ["MinstrelTables", "minstrel_tables"]
 
-_HOOKS: Final[tuple[Hook, ...]] = ("fentry", "kprobe")
+HOOKS: Final[tuple[Hook, ...]] = ("fentry", "kprobe")
 _NOT_MINSTREL: Final = "mac80211 does not choose its rates: the driver or its firmware does"
 
 
@@ -43,10 +43,13 @@ def minstrel_tables(interfaces: str | Sequence[str] = (), *, max_stations: int =
 
 
 class MinstrelTables:
-    """Asked within `with`; each `tables()` is what the kernel has at that moment."""
+    """Asked within `with`; each `tables()` is what the kernel has at that moment.
 
-    def __init__(self, names: Sequence[str], max_stations: int) -> None:
-        self.names, self.max_stations = tuple(names), max_stations
+    The program is attached by the first of the kinds of probes `hooks` that the kernel has.
+    """
+
+    def __init__(self, names: Sequence[str], max_stations: int, hooks: Sequence[Hook] = HOOKS) -> None:
+        self.names, self.max_stations, self.hooks = tuple(names), max_stations, tuple(hooks)
         #: Stations of the last `tables()` that have none: those whose rates the driver or firmware chooses.
         self.without: list[NoTable] = []
         #: How the program is attached, as in "fentry minstrel_ht_get_expected_throughput".
@@ -109,8 +112,9 @@ class MinstrelTables:
         return probe_costs("minstrel", [("", "", self._program)])
 
     def _attach(self, function: Function, closing: contextlib.ExitStack) -> Program:
-        """The program, by the first kind of probe that the kernel has."""
-        for hook in _HOOKS:
+        """The program, where mac80211 asks Minstrel."""
+        last: NotSupported | None = None
+        for hook in self.hooks:
             spec = copying(hook, function, self._layout.size, self.max_stations)
             try:
                 with contextlib.ExitStack() as trying:
@@ -120,6 +124,7 @@ class MinstrelTables:
                     return program
             except NotSupported as error:
                 last = error
+        assert last, "there is some kind of probe to try"
         raise last
 
     def _dump(self) -> dict[tuple[int, bytes], str]:
