@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, fields
+from textwrap import wrap
 from typing import Any, Final
 
 from meshlens.outputs.table import human
@@ -62,7 +63,9 @@ def station_table(
     headings = ("sent", "retry", "lost", "recv", "dBm/SNR", "Mbit/s", "air", "expect")
     heading = _STATION.format("station", "at", *headings)
     lines = [heading, *(_station_line(each, elapsed_s) for each in shown)]
-    lines += [_foot(len(shown), len(stations), missed), *_sources(stations), *_absent(absent)]
+    lines.append(_foot(len(shown), len(stations), missed))
+    for said in (*_sources(stations), *_absent(absent)):
+        lines += wrap(said, width, subsequent_indent="  ")
     return _text(lines, width)
 
 

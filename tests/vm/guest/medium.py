@@ -14,7 +14,7 @@ from threading import Thread
 from types import TracebackType
 from typing import Final, Self
 
-from meshlens.ebpf.netlink import RtNetlink, attribute, attributes
+from meshlens.ebpf.netlink import Netlink, attribute, attributes
 
 __all__ = ["Link", "Medium", "mac"]
 
@@ -58,7 +58,7 @@ class Medium:
     def __init__(self, radios: int, links: dict[tuple[int, int], Link]) -> None:
         self.radios = radios
         self.links = links
-        with RtNetlink(_GENERIC) as netlink:
+        with Netlink(_GENERIC) as netlink:
             asked = _COMMAND.pack(_GETFAMILY, 1, 0) + attribute(_FAMILY_NAME, b"MAC80211_HWSIM\0")
             (answer,) = netlink.request(_CONTROLLER, asked)
         (self._family,) = struct.unpack("=H", attributes(answer[_COMMAND.size :])[_FAMILY_ID])

@@ -25,4 +25,4 @@ def bit_error_ratio(lost: int, frames: int, mean_bytes: float) -> float | None:
     """
     if frames <= 0 or mean_bytes <= 0 or not 0 <= lost < frames:
         return None
-    return -math.expm1(math.log1p(-lost / frames) / (8 * mean_bytes))
+    return 0.0 - math.expm1(math.log1p(-lost / frames) / (8 * mean_bytes))
