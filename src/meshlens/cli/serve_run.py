@@ -210,5 +210,5 @@ class _Daemon:
 
 def _attached(settings: Settings) -> tuple[object, ...]:
     """What the programs depend on, but for the list of filters, which can be replaced in place."""
-    options = settings.stations, settings.flows, settings.count
+    options = settings.stations, settings.flows, settings.count, settings.wifi, settings.transmitters
     return settings.interfaces, settings.chosen_probes(), settings.filter, settings.lenient, *options

@@ -20,6 +20,8 @@ def listing(reading: Reading, rates: Rates, *, width: int, rows: int | None = No
     `rows`: how many lines there may be in all; without it everything is listed.
     """
     sheets = [(sheet, lines) for sheet in SHEETS if (lines := sheet.lines(reading, rates))]
+    if rows is not None:  # a line of each at least, so the last ones go where there is no room
+        del sheets[max(1, (rows + 1) // (_FRAME_ROWS + 1)) :]
     room = None if rows is None else rows - _FRAME_ROWS * len(sheets) + 1
     shares = share_rows([len(lines) for _, lines in sheets], room)
     listed = [

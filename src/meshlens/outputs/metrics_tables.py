@@ -12,6 +12,7 @@ from itertools import accumulate
 from typing import Final, NamedTuple
 
 from meshlens.outputs.exposition import Family, header, label_text, sample
+from meshlens.outputs.metrics_wifi import WIFI_FAMILIES
 from meshlens.probes.snapshot import Direction
 from meshlens.probes.stations.record import Station
 from meshlens.readings.reading import Reading
@@ -206,6 +207,7 @@ TABLES: Final = (
     ),
     Table((gauge("station_info", "Name and vendor of a station."),), _station_names),
     Table((gauge("flows", "Flows that are going on."),), _flow_numbers),
+    *(Table((family,), rows) for family, rows in WIFI_FAMILIES),
     Table((counter("missed_packets", "Packets that a probe could not count, by reason."),), _missed),
     Table(
         (

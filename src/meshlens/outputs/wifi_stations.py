@@ -20,6 +20,7 @@ __all__ = [
     "minstrel_table",
     "rate_table",
     "station_json",
+    "station_record",
     "station_row",
     "station_table",
     "summary_json",
@@ -242,7 +243,7 @@ def station_json(station: WifiStation, time_ns: int) -> str:
 
     `time_ns` is when the numbers were read. Rates also have their name and Mbit/s.
     """
-    return json.dumps({"time_ns": time_ns, **_record(station)})
+    return json.dumps({"time_ns": time_ns, **station_record(station)})
 
 
 def group_json(group: WifiGroup | RateGroup, time_ns: int) -> str:
@@ -262,7 +263,8 @@ def summary_json(
     )
 
 
-def _record(station: WifiStation) -> dict[str, Any]:
+def station_record(station: WifiStation) -> dict[str, Any]:
+    """The fields of WifiStation and the ratios, as JSON can hold them."""
     record: dict[str, Any] = {}
     for field in fields(station):
         record[field.name] = _plain(getattr(station, field.name))
@@ -293,7 +295,7 @@ def _rounded(value: float | None) -> float | None:
 
 def station_row(station: WifiStation, time_ns: int) -> dict[str, Any]:
     """A flat row: lists and maps as JSON text, a rate by its name."""
-    row = {"time_ns": time_ns, **_record(station)}
+    row = {"time_ns": time_ns, **station_record(station)}
     for name in ("tx_rate", "rx_rate"):
         row[name] = row[name] and row[name]["name"]
     return {

@@ -4,6 +4,7 @@ import contextlib
 import io
 import time
 from dataclasses import asdict
+from unittest.mock import patch
 
 from meshlens.cli import wifi_stations as cli
 from meshlens.cli.main import run
@@ -23,12 +24,10 @@ def command(*words: str) -> list[str]:
 
 
 def main() -> None:
-    kept = cli.drop_capabilities
-    cli.drop_capabilities = lambda _: None  # type: ignore[assignment]
     radios(2)
     with access_points("wlan0"):
+        connect("wlan1", mac("wlan0"))
         with wifi_stations() as session:
-            connect("wlan1", mac("wlan0"))
             send_ethernet("wlan0", mac("wlan1"), *TO_STATION)
             send_ethernet("wlan1", mac("wlan0"), *TO_AP)
             time.sleep(0.3)
@@ -38,8 +37,8 @@ def main() -> None:
             costs = [each.probe for each in session.costs()]
         with wifi_stations("wlan0", hooks=False, minstrel=False) as session:
             plain = [asdict(each) for each in session.stations()]
-        said = {"rate-control": command("-i", "wlan0", "--by", "rate-control", "--duration", "0")}
-        cli.drop_capabilities = kept  # the last one does as it would by itself
+        with patch.object(cli, "drop_capabilities"):  # the last one drops them, as it would by itself
+            said = {"rate-control": command("-i", "wlan0", "--by", "rate-control", "--duration", "0")}
         said["table"] = command("--duration", "0")
     answer({
         "stations": stations, "iw": dump, "absent": absent, "missed": missed, "costs": costs, "plain": plain,

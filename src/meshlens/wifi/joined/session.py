@@ -6,7 +6,7 @@ from threading import Event, RLock
 from types import TracebackType
 from typing import Any, Final, Self
 
-from meshlens.errors import MeshlensError, UsageError
+from meshlens.errors import MeshlensError, NotSupported, UsageError
 from meshlens.probes.cost import ProbeCost
 from meshlens.probes.interfaces import matches
 from meshlens.wifi.hooks.record import HookedStation
@@ -56,7 +56,8 @@ def wifi_stations(
     tells what it can, which needs no privileges. Where they cannot run (firmware that does all by itself, a
     kernel without BTF), `absent` says why, and nl80211 goes on. `max_stations` is the room in the kernel.
 
-    Entering raises NotSupported without nl80211, UsageError for an interface that is not there.
+    Entering raises NotSupported without nl80211, and if none of the interfaces named is a Wi-Fi interface that
+    can be in a network.
     """
     if max_stations < 1:
         raise UsageError("max_stations has to be more than 0")
@@ -79,6 +80,7 @@ class WifiStations:
         self._hooks: Any = None
         self._minstrel: Any = None
         self._nl80211: Nl80211 | None = None
+        self._wifi_names: list[str] = []
         self._stack = ExitStack()
         self._lock = RLock()
         self._woken = Event()
@@ -89,7 +91,7 @@ class WifiStations:
     def __enter__(self) -> Self:
         with ExitStack() as undo:
             self._nl80211 = undo.enter_context(Nl80211())
-            self._check_names(wifi_interfaces(self._nl80211))
+            self._wifi_names = self._check_names(wifi_interfaces(self._nl80211))
             self._hooks = self._source(undo, "hooks", ("tx-status", "rx"))
             self._minstrel = self._source(undo, "minstrel", ("minstrel",))
             self._stack = undo.pop_all()
@@ -166,14 +168,16 @@ class WifiStations:
             if each.kind != "monitor" and (not self.names or matches(each.name, self.names)):
                 yield each
 
-    def _check_names(self, there: Sequence[WifiInterface]) -> None:
-        present = {each.name: each for each in there}
-        for name in self.names:
-            if name not in present and not _GLOB & set(name):
-                listed = ", ".join(sorted(present)) or "none"
-                raise UsageError(f"no Wi-Fi interface {name!r}; there are {listed}")
-            if name in present and present[name].kind == "monitor":
-                raise UsageError(f"{name} is a monitor interface, which has no stations but transmitters")
+    def _check_names(self, there: Sequence[WifiInterface]) -> list[str]:
+        """Those of the names that are of Wi-Fi, and globs. Raises NotSupported if there is no such name."""
+        stations = [each.name for each in there if each.kind != "monitor"]
+        names = [name for name in self.names if name in stations or _GLOB & set(name)]
+        if self.names and not names:
+            listed = f"there are {', '.join(stations)}" if stations else "there is none"
+            raise NotSupported(
+                f"{', '.join(self.names)}: no Wi-Fi interface that can be in a network; {listed}"
+            )
+        return names
 
     def _source(self, undo: ExitStack, name: str, tells: Sequence[Source]) -> Any:
         """The session of a source within `undo`; None, and a reason in `absent`, where it cannot run."""
@@ -181,7 +185,7 @@ class WifiStations:
             self.absent |= dict.fromkeys(tells, f"not asked for ({name})")
             return None
         try:
-            return undo.enter_context(_OPENERS[name](self.names, self.max_stations))
+            return undo.enter_context(_OPENERS[name](self._wifi_names, self.max_stations))
         except MeshlensError as error:
             self.absent |= dict.fromkeys(tells, str(error))
             return None
