@@ -138,8 +138,8 @@ def _types() -> KernelTypes:
     try:
         return KernelTypes("mac80211")
     except NotSupported as error:
-        types = KernelTypes()
         try:
+            types = KernelTypes()
             types.function(FUNCTION)
         except NotSupported:
             raise NotSupported(f"no rate control by mac80211: {error}") from None
