@@ -84,7 +84,7 @@ def transmitter_record(each: Transmitter) -> dict[str, Any]:
         | {"frames": use.frames, "bytes": use.bytes, "retries": use.retries}
         for use in each.rates
     ]
-    for name in ("retry_ratio", "snr_db", "mean_mbps", "signal_mean_dbm", "noise_mean_dbm"):
+    for name in ("retry_ratio", "snr_db", "mean_mbps", "airtime_ns", "signal_mean_dbm", "noise_mean_dbm"):
         fields[name] = _rounded(getattr(each, name))
     return fields
 

@@ -4,6 +4,7 @@ The witnesses are programs of their own: one counts what was reported to Minstre
 field by field, one hears what the kernel reckons; and the kernel's constant tables are read as they stand.
 """
 
+import socket
 import struct
 import time
 from contextlib import ExitStack
@@ -21,13 +22,17 @@ from meshlens.wifi.minstrel.record import MinstrelTable
 from meshlens.wifi.minstrel.session import MinstrelTables, minstrel_tables
 from meshlens.wifi.rates import LEGACY_MBPS
 from tests.vm.guest.links import answer, send, shell
+from tests.vm.guest.medium import Link, Medium, mac
 
 #: Access point, its station, channel, whether it has 802.11n.
 CELLS = (("wlan0", "wlan1", 1, 1), ("wlan2", "wlan3", 6, 0))
 #: Those at which frames are acknowledged; an access point without 802.11n has all.
 BASIC_RATES = "basic_rates=10 20 55 110 60 90 120 180 240 360 480 540"
-PINGS = 60
-GROUPS, RATES = (0, 1, 16, 17), 10  # HT with one and two streams, CCK, OFDM
+FRAMES = 60
+#: How often each frame in turn is sent until it gets through, to either station; 0: it never does.
+TRIES = {(0, 1): (1, 2, 1, 0, 3), (2, 3): (2, 1)}
+VOICE = 256 + 6  # such frames are not put into A-MPDUs, of which mac80211_hwsim does not tell what became
+READ_GROUPS, RATES = (0, 1, 16, 17), 10  # HT with one and two streams, CCK, OFDM
 STATION_FIELDS = (
     "avg_ampdu_len", "max_prob_rate", "overhead", "overhead_legacy", "total_packets", "sample_packets",
 )  # fmt: skip
@@ -51,20 +56,19 @@ def main() -> None:
             return program
 
         heard = {name: attached(spec) for name, spec in witnesses(types).items()}
+        minstrel = stack.enter_context(minstrel_tables())
         for cell in CELLS:
             begin(*cell)
         inject()
-        minstrel = stack.enter_context(minstrel_tables())
+        begun = {table.interface: table for table in minstrel.tables()}
+        truth = traffic()
         said = {}
-        for number, (interface, _, _, _) in enumerate(CELLS):
-            for _ in range(PINGS // 20):
-                # Voice is not put into A-MPDUs, of which mac80211_hwsim does not tell what became.
-                shell(f"ping -q -Q 0xe0 -c 20 -i 0.002 -I {interface} 10.9.{number}.2")
-                time.sleep(0.06)  # longer than Minstrel's interval
+        for (interface, _, _, _), link in zip(CELLS, truth, strict=True):
             minstrel.names = (interface,)
             (table,) = minstrel.tables()
             said[interface] = {
-                "table": asdict(table), "fields": numbers(heard["fields"]), "without": minstrel.without,
+                "before": asdict(begun[interface]), "truth": link, "table": asdict(table),
+                "fields": numbers(heard["fields"]), "without": minstrel.without,
                 "reported": reports(heard["reported"])[table.mac],
                 "info": shell(f"iw dev {interface} station dump"),
             }  # fmt: skip
@@ -76,7 +80,6 @@ def main() -> None:
         # So it does not use mac80211's rate control, like a driver whose firmware chooses the rates.
         radios(2, "mlo=1")
         begin(*CELLS[0])
-        shell("ping -q -c 1 10.9.0.2")
         elsewhere = minstrel.tables(), [asdict(each) for each in minstrel.without]
         end(*CELLS[0][:2])
         answer({
@@ -106,7 +109,6 @@ def by_kprobe() -> tuple[list[MinstrelTable], str]:
 
 def begin(interface: str, station: str, channel: int, high_throughput: int) -> None:
     """An access point, and a station of it in a network namespace of its own."""
-    number = channel // 6
     shell(f"""
         ip netns add {station}
         iw phy $(cat /sys/class/net/{station}/phy80211/name) set netns name {station}
@@ -122,15 +124,38 @@ ieee80211n={high_throughput}
 END
         hostapd -B -P /run/{interface}.pid /run/{interface}.conf
         sysctl -qw net.ipv6.conf.all.disable_ipv6=1
-        ip addr add 10.9.{number}.1/24 dev {interface}
         ip -n {station} link set {station} up
         ip netns exec {station} iw dev {station} connect -w {interface} {2407 + 5 * channel}
-        ip -n {station} addr add 10.9.{number}.2/24 dev {station}
     """)  # the here-document ends where its last line begins
 
 
 def end(interface: str, station: str) -> None:
     shell(f"kill $(cat /run/{interface}.pid); ip netns del {station}")
+
+
+def traffic() -> list[dict[str, int]]:
+    """Frames on both links through a medium that loses some; what it knows of them."""
+    with (
+        Medium(4, {ends: Link(tries=tries) for ends, tries in TRIES.items()}) as medium,
+        ExitStack() as stack,
+    ):
+        senders = {}
+        for ends in TRIES:
+            senders[ends] = stack.enter_context(socket.socket(socket.AF_PACKET, socket.SOCK_RAW))
+            senders[ends].setsockopt(socket.SOL_SOCKET, socket.SO_PRIORITY, VOICE)
+            senders[ends].bind((f"wlan{ends[0]}", 0))
+        for _ in range(FRAMES):
+            for (source, to), sender in senders.items():
+                addresses = bytes.fromhex((mac(to) + mac(source)).replace(":", ""))
+                sender.send(addresses + b"\x88\xb5" + bytes(100))
+            time.sleep(0.01)
+        deadline = time.monotonic() + 10
+        while any(link.truth["frames"] < FRAMES for link in medium.links.values()):
+            if time.monotonic() > deadline:
+                break
+            time.sleep(0.05)
+        time.sleep(0.3)
+        return [dict(medium.links[ends].truth) for ends in TRIES]
 
 
 def inject() -> None:
@@ -195,7 +220,7 @@ def fields(types: KernelTypes) -> ProgramSpec:
     station = cast(a.hold(R7, a.argument("priv_sta")), "struct minstrel_ht_sta")
     views = [a.result(), *[station[name] for name in STATION_FIELDS]]
     views += [station.max_tp_rate[number] for number in range(4)]
-    for group in GROUPS:
+    for group in READ_GROUPS:
         views.append(station.supported[group])
         views += [station.groups[group].rates[n][name] for n in range(RATES) for name in RATE_FIELDS]
     a.map_value(R8, "seen")

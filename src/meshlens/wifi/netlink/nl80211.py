@@ -45,6 +45,7 @@ _RECEIVE_BYTES, _BUFFER_BYTES = 1 << 16, 1 << 20
 class Command(IntEnum):
     """enum nl80211_commands, as far as it is asked or heard here."""
 
+    GET_WIPHY = 1
     GET_INTERFACE = 5
     NEW_INTERFACE = 7
     DEL_INTERFACE = 8
@@ -90,6 +91,7 @@ class Attribute(IntEnum):
     IFTYPE = 5
     MAC = 6
     STA_INFO = 21
+    WIPHY_BANDS = 22
     SUPPORTED_IFTYPES = 32
     REG_ALPHA2 = 33
     WIPHY_FREQ = 38
@@ -107,6 +109,7 @@ class Attribute(IntEnum):
     CONN_FAILED_REASON = 155
     CHANNEL_WIDTH = 159
     RADAR_EVENT = 168
+    SPLIT_WIPHY_DUMP = 174
     CH_SWITCH_COUNT = 183
 
 
@@ -134,12 +137,13 @@ class Nl80211:
         """Give the socket back."""
         self._netlink.close()
 
-    def dump(self, command: Command, interface: int | None = None) -> list[Attributes]:
+    def dump(self, command: Command, interface: int | None = None, *flags: Attribute) -> list[Attributes]:
         """What this command tells of all that is there, or of what belongs to the interface of this index.
 
         An interface that is gone meanwhile, or that has nothing of the kind, has nothing to tell: [].
         """
         body = b"" if interface is None else u32(Attribute.IFINDEX, interface)
+        body += b"".join(attribute(flag, b"") for flag in flags)
         try:
             return self._request(command, body, NLM_F_DUMP)
         except OSError as error:
