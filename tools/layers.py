@@ -19,6 +19,7 @@ LAYERS = (
     "filters",
     "probes",
     "wifi",
+    "readings",
     "classify",
     "outputs",
     "web",

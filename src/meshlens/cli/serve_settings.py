@@ -12,7 +12,7 @@ from meshlens.filters.lists import FilterDef, FilterList, load_list
 from meshlens.outputs.history.schema import LEVELS
 from meshlens.probes.count.plan import AttachMode
 from meshlens.probes.count.session import DirectionChoice
-from meshlens.probes.monitor.session import PROBES, ProbeName
+from meshlens.readings.session import EVERYWHERE, ProbeName
 
 __all__ = ["Settings", "load_settings", "read_token"]
 
@@ -36,6 +36,23 @@ class Flows:
     idle: float = field(default=15.0, metadata={"at_least": 0.1})
     active: float = field(default=1800.0, metadata={"at_least": 0})
     head: int = field(default=8, metadata={"at_least": 0, "at_most": 64})
+
+
+@dataclass(frozen=True, slots=True)
+class Wifi:
+    """The table [wifi]."""
+
+    max: int = field(default=1024, metadata={"at_least": 1})
+    hooks: bool = True
+    minstrel: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Transmitters:
+    """The table [transmitters]."""
+
+    max: int = field(default=4096, metadata={"at_least": 1})
+    idle: float = field(default=600.0, metadata={"at_least": 1})
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,6 +147,8 @@ class Settings:
     stations: Stations = Stations()
     flows: Flows = Flows()
     count: Counting = Counting()
+    wifi: Wifi = Wifi()
+    transmitters: Transmitters = Transmitters()
     history: History | None = None
     outputs: Outputs = Outputs()
 
@@ -147,10 +166,10 @@ class Settings:
         return FilterList(tuple(merged.values()), ", ".join(self.filters)) if self.filters else None
 
     def chosen_probes(self) -> tuple[ProbeName, ...]:
-        """Those that are named; else all, "count" only if there are filters."""
+        """Those that are named; else those that any interface will do for, "count" if there are filters."""
         if self.probes is not None:
             return self.probes
-        return tuple(each for each in PROBES if self.filters or each != "count")
+        return tuple(each for each in EVERYWHERE if self.filters or each != "count")
 
     def probe_options(self) -> Mapping[ProbeName, Mapping[str, Any]]:
         """Arguments of the probes' functions."""
@@ -159,6 +178,12 @@ class Settings:
             "flows": {
                 "max_flows": self.flows.max, "idle_s": self.flows.idle, "active_s": self.flows.active,
                 "head": self.flows.head,
+            },
+            "wifi": {
+                "max_stations": self.wifi.max, "hooks": self.wifi.hooks, "minstrel": self.wifi.minstrel,
+            },
+            "transmitters": {
+                "max_transmitters": self.transmitters.max, "idle_s": self.transmitters.idle,
             },
             "count": {
                 "direction": self.count.direction, "attach": self.count.attach, "helpers": self.count.helpers,

@@ -47,20 +47,23 @@ def command(
     plain: bool,
     as_json: bool,
 ) -> None:
-    """Show who sends what right now: interfaces, stations, flows, filters, with rates.
+    """Show who sends what right now: interfaces, stations, flows, filters, Wi-Fi, with rates.
 
     EXPR is a tcpdump filter for stations and flows. Keys: Tab, arrows and Enter to look around, / to search,
     s to sort, Space to freeze, ? for all of them, q to quit.
     """
     from meshlens.ebpf.capabilities import ATTACHING, drop_capabilities
-    from meshlens.probes.monitor.session import monitor
+    from meshlens.readings.session import PROBES, monitor
 
-    watched = monitor(interfaces, filters=list_path, filter=" ".join(words), lenient=True)
+    probes = [each for each in PROBES if list_path or each != "count"]
+    watched = monitor(interfaces, probes=probes, filters=list_path, filter=" ".join(words), lenient=True)
     with watched as source:
         drop_capabilities(ATTACHING)
         absent = dict(source.absent)
         if list_path is None:
             absent["filters"] = "no filters: give a list with --filters LIST"
+        if "transmitters" in absent:
+            absent["air"] = absent["transmitters"]
         _show(source, interval_s, absent, once=once, plain=plain, as_json=as_json)
 
 

@@ -12,9 +12,10 @@ from itertools import accumulate
 from typing import Final, NamedTuple
 
 from meshlens.outputs.exposition import Family, header, label_text, sample
-from meshlens.probes.reading import Reading
+from meshlens.outputs.metrics_wifi import WIFI_FAMILIES
 from meshlens.probes.snapshot import Direction
 from meshlens.probes.stations.record import Station
+from meshlens.readings.reading import Reading
 
 __all__ = ["MAX_STATIONS", "TABLES", "Row", "Table", "counter", "gauge", "size_lines", "text"]
 
@@ -206,6 +207,7 @@ TABLES: Final = (
     ),
     Table((gauge("station_info", "Name and vendor of a station."),), _station_names),
     Table((gauge("flows", "Flows that are going on."),), _flow_numbers),
+    *(Table((family,), rows) for family, rows in WIFI_FAMILIES),
     Table((counter("missed_packets", "Packets that a probe could not count, by reason."),), _missed),
     Table(
         (

@@ -8,7 +8,7 @@ from typing import Final
 from meshlens.outputs.table import human
 from meshlens.outputs.text import elide, printable
 from meshlens.probes.classified import ClassCount, Classified
-from meshlens.probes.reading import ProbeCost
+from meshlens.probes.cost import ProbeCost
 
 __all__ = [
     "costs_json",
