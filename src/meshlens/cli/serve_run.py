@@ -210,5 +210,12 @@ class _Daemon:
 
 def _attached(settings: Settings) -> tuple[object, ...]:
     """What the programs depend on, but for the list of filters, which can be replaced in place."""
-    options = settings.stations, settings.flows, settings.count, settings.wifi, settings.transmitters
+    options = (
+        settings.stations,
+        settings.flows,
+        settings.count,
+        settings.wifi,
+        settings.transmitters,
+        settings.classify,
+    )
     return settings.interfaces, settings.chosen_probes(), settings.filter, settings.lenient, *options

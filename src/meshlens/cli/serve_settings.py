@@ -56,6 +56,16 @@ class Transmitters:
 
 
 @dataclass(frozen=True, slots=True)
+class Classify:
+    """The table [classify]."""
+
+    model: str
+    actions: tuple[str, ...] = ()
+    max: int = field(default=4096, metadata={"at_least": 1})
+    idle: float = field(default=600.0, metadata={"at_least": 1})
+
+
+@dataclass(frozen=True, slots=True)
 class Counting:
     """The table [count]."""
 
@@ -149,6 +159,7 @@ class Settings:
     count: Counting = Counting()
     wifi: Wifi = Wifi()
     transmitters: Transmitters = Transmitters()
+    classify: Classify | None = None
     history: History | None = None
     outputs: Outputs = Outputs()
 
@@ -166,10 +177,13 @@ class Settings:
         return FilterList(tuple(merged.values()), ", ".join(self.filters)) if self.filters else None
 
     def chosen_probes(self) -> tuple[ProbeName, ...]:
-        """Those that are named; else those that any interface will do for, "count" if there are filters."""
+        """Those that are named; else those that any interface will do for, "count" if there are filters, and
+        "classify" if there is a model.
+        """
         if self.probes is not None:
             return self.probes
-        return tuple(each for each in EVERYWHERE if self.filters or each != "count")
+        usual = tuple(each for each in EVERYWHERE if self.filters or each != "count")
+        return (*usual, "classify") if self.classify else usual
 
     def probe_options(self) -> Mapping[ProbeName, Mapping[str, Any]]:
         """Arguments of the probes' functions."""
@@ -185,6 +199,10 @@ class Settings:
             "transmitters": {
                 "max_transmitters": self.transmitters.max, "idle_s": self.transmitters.idle,
             },
+            **({"classify": {
+                "model": self.classify.model, "actions": self.classify.actions,
+                "max_samples": self.classify.max, "idle_s": self.classify.idle,
+            }} if self.classify else {}),
             "count": {
                 "direction": self.count.direction, "attach": self.count.attach, "helpers": self.count.helpers,
             },
@@ -214,6 +232,8 @@ def load_settings(
     source = "" if path is None else f"{path}: "
     if "count" in settings.chosen_probes() and not settings.filters:
         raise UsageError(f"{source}the probe 'count' counts by filters: name a list in 'filters'")
+    if "classify" in settings.chosen_probes() and not settings.classify:
+        raise UsageError(f"{source}the probe 'classify' classifies by a model: name one in [classify]")
     if settings.stations.idle < 2 * settings.interval:
         raise UsageError(f"{source}stations.idle has to be at least twice the interval, or none is ever told")
     if settings.history and settings.interval > LEVELS[0].step_s:

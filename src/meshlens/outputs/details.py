@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Final
 
+from meshlens.outputs.sheet_verdicts import VERDICTS, verdict_facts
 from meshlens.outputs.sheets import (
     FILTERS,
     FLOWS,
@@ -204,4 +205,5 @@ DETAILS: Final[dict[str, Callable[[Any], Facts]]] = {
     FILTERS.title: _told(_filter),
     WIFI.title: _told(_wifi),
     AIR.title: _told(_air),
+    VERDICTS.title: _told(verdict_facts),
 }

@@ -51,6 +51,10 @@ def _transmitters(reading: Reading) -> Iterator[Record]:
     return (asdict(each) for each in reading.transmitters)
 
 
+def _verdicts(reading: Reading) -> Iterator[Record]:
+    return (asdict(each) for each in reading.verdicts)
+
+
 def _plain(value: object) -> list[Any]:
     assert isinstance(value, frozenset)
     return sorted(value)
@@ -64,4 +68,5 @@ READING_KINDS: Final[dict[str, Callable[[Reading], Iterator[Record]]]] = {
     "filters": _filters,
     "wifi": _wifi,
     "transmitters": _transmitters,
+    "verdicts": _verdicts,
 }

@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from meshlens.outputs.sheet import Sheet, name, number
+from meshlens.outputs.sheet_verdicts import VERDICTS
 from meshlens.outputs.sheets_wifi import AIR, WIFI
 from meshlens.outputs.text import ago, endpoint, shorten
 from meshlens.probes.flows.record import Flow
@@ -250,4 +251,4 @@ FILTERS: Final[Sheet[FilterLine]] = Sheet(
 )
 
 #: In the order of their tabs.
-SHEETS: Final[tuple[Sheet[Any], ...]] = (INTERFACES, STATIONS, FLOWS, FILTERS, WIFI, AIR)
+SHEETS: Final[tuple[Sheet[Any], ...]] = (INTERFACES, STATIONS, FLOWS, FILTERS, WIFI, AIR, VERDICTS)

@@ -9,6 +9,7 @@ from typing import Any, Final, Literal, Protocol, TypedDict
 
 from meshlens.errors import UsageError
 from meshlens.filters.lists import FilterList
+from meshlens.probes.classified import ClassCount, Classified
 from meshlens.probes.cost import ProbeCost
 from meshlens.probes.flows.record import Flow
 from meshlens.probes.snapshot import Count
@@ -19,7 +20,7 @@ from meshlens.wifi.monitor.record import Transmitter
 
 __all__ = ["EVERYWHERE", "OPENERS", "PROBES", "Part", "Probe", "ProbeName", "Session", "Wanted"]
 
-ProbeName = Literal["interfaces", "stations", "flows", "count", "wifi", "transmitters"]
+ProbeName = Literal["interfaces", "stations", "flows", "count", "wifi", "transmitters", "classify"]
 
 #: Long enough to notice an event that is there, short enough not to be felt.
 _TICK_S: Final = 0.001
@@ -37,6 +38,8 @@ class Part(TypedDict, total=False):
     counts: tuple[Count, ...]
     wifi: tuple[WifiStation, ...]
     transmitters: tuple[Transmitter, ...]
+    verdicts: tuple[Classified, ...]
+    classes: tuple[ClassCount, ...]
 
 
 class Session(AbstractContextManager[Any], Protocol):
@@ -147,6 +150,11 @@ class _Transmitters(Probe):
         return {"transmitters": tuple(self.session.transmitters())}
 
 
+class _Classify(Probe):
+    def read(self) -> Part:
+        return {"verdicts": tuple(self.session.verdicts()), "classes": tuple(self.session.counts())}
+
+
 def _open_interfaces(wanted: Wanted) -> Probe:
     from meshlens.probes.traffic.session import interfaces
 
@@ -185,6 +193,14 @@ def _open_transmitters(wanted: Wanted) -> Probe:
     return _Transmitters(transmitters(wanted.interfaces, **wanted.options))
 
 
+def _open_classify(wanted: Wanted) -> Probe:
+    from meshlens.classify.kernel.session import verdicts
+
+    if "model" not in wanted.options:
+        raise UsageError("the probe 'classify' classifies by a model: give one, or leave it out")
+    return _Classify(verdicts(interfaces=wanted.interfaces, **wanted.options))
+
+
 #: Opening compiles what is needed; entering the probe's session attaches it.
 OPENERS: Final[dict[ProbeName, Callable[[Wanted], Probe]]] = {
     "interfaces": _open_interfaces,
@@ -193,7 +209,8 @@ OPENERS: Final[dict[ProbeName, Callable[[Wanted], Probe]]] = {
     "count": _open_count,
     "wifi": _open_wifi,
     "transmitters": _open_transmitters,
+    "classify": _open_classify,
 }
 PROBES: Final = tuple(OPENERS)
-#: Those that any interface will do for; "count" takes filters besides, the others Wi-Fi.
+#: Those that any interface will do for; "count" takes filters besides, "classify" a model, the others Wi-Fi.
 EVERYWHERE: Final[tuple[ProbeName, ...]] = ("interfaces", "stations", "flows", "count")

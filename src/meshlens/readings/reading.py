@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 
+from meshlens.probes.classified import ClassCount, Classified
 from meshlens.probes.cost import ProbeCost
 from meshlens.probes.flows.record import Flow
 from meshlens.probes.snapshot import Count
@@ -19,7 +20,8 @@ class Reading:
 
     `flows` are going on, with what they have had so far; `ended` came to their end since the reading before.
     `wifi` are the stations of Wi-Fi interfaces that are in a network, `transmitters` those heard on monitor
-    interfaces. `missed`: by probe ("count", "interfaces", "stations", "flows", "wifi", "transmitters"),
+    interfaces. `verdicts` are what a model says of stations or flows, `classes` their packets by class.
+    `missed`: by probe ("count", "interfaces", "stations", "flows", "wifi", "transmitters", "classify"),
     packets it could not count by reason.
     """
 
@@ -33,3 +35,5 @@ class Reading:
     costs: tuple[ProbeCost, ...] = ()
     wifi: tuple[WifiStation, ...] = ()
     transmitters: tuple[Transmitter, ...] = ()
+    verdicts: tuple[Classified, ...] = ()
+    classes: tuple[ClassCount, ...] = ()

@@ -39,8 +39,9 @@ def monitor(
 
     `probes`: those to run, by default "interfaces", "stations", "flows", and "count" if there are `filters`
     (a list, or the path of its file); "wifi" has the stations of Wi-Fi interfaces, "transmitters" those heard
-    on monitor interfaces. `filter` is a tcpdump expression for stations and flows. `options` are
-    further arguments of the functions of the probes' names, as in `{"flows": {"idle_s": 60}}`.
+    on monitor interfaces; "classify" says what stations or flows are, by the model in its options. `filter`
+    is a tcpdump expression for stations and flows. `options` are further arguments of the functions of the
+    probes' names, as in `{"flows": {"idle_s": 60}}`; those of "classify" are of `meshlens.verdicts`.
 
     Raises UsageError for a list that cannot be read and for a probe that does not exist. Entering raises what
     entering the single sessions does: a probe that this kernel does not support is an error, unless

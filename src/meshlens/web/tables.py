@@ -93,6 +93,10 @@ def _wifi(reading: Reading, rates: Rates) -> Iterable[Row]:
         }  # fmt: skip
 
 
+def _verdicts(reading: Reading, _: Rates) -> Iterable[Row]:
+    return (asdict(each) for each in reading.verdicts)
+
+
 def _transmitters(reading: Reading, rates: Rates) -> Iterable[Row]:
     for each in reading.transmitters:
         yield {**transmitter_record(each), **_per_s(rates.transmitters.get(wifi_key(each), _NOTHING))}
@@ -117,6 +121,7 @@ TABLES: Final[Mapping[str, Table]] = {
     "counts": Table(_counts, "-bytes_per_s"),
     "wifi": Table(_wifi, "-bytes_per_s"),
     "transmitters": Table(_transmitters, "-bytes_per_s"),
+    "verdicts": Table(_verdicts, "-confidence"),
     "missed": Table(_missed, "-packets"),
     "costs": Table(_costs, "-run_time_ns"),
 }
