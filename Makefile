@@ -1,6 +1,8 @@
 # make demo   the main job on real traffic, in network namespaces of its own (root)
 # make test   the whole test suite (root for all of it)
 # make bench  the figures of docs/performance.md (root)
+# make evaluate  how well models name what they have not seen: docs/classify-methods.md
+# make models  the models that come with meshlens, from DATA=the folder of wifi_taxonomy
 # make lint   style, types, layers
 # make docs   docs/api.md from the docstrings, docs/wifi-statistics.md from the survey
 # make recipes  what the commands in docs/recipes print, made anew (root)
@@ -14,7 +16,7 @@ PYTEST_ARGS = -n 2 --dist loadgroup
 # What is installed for which purpose: run, test or dev. A stamp says that it is done.
 ready = .venv/.ready-$(1)
 
-.PHONY: demo test bench lint docs recipes clean
+.PHONY: demo test bench evaluate models lint docs recipes clean
 
 demo: $(call ready,run)
 	$(PYTHON) examples/mesh-demo/run.py
@@ -24,6 +26,12 @@ test: $(call ready,test)
 
 bench: $(call ready,test)
 	$(PYTHON) -m bench
+
+evaluate: $(call ready,test)
+	$(PYTHON) -m bench.evaluate
+
+models: $(call ready,test)
+	$(PYTHON) tools/models.py $(DATA)
 
 lint: $(call ready,dev)
 	.venv/bin/ruff check .

@@ -38,8 +38,11 @@ CLAIMS = (
     "together",
     "stations",
     "wifi_monitor",
+    "classify_flows",
     "serve",
     "fast_day",
+    "classify_ethernet",
+    "classify_kernel",
 )
 
 

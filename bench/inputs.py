@@ -14,10 +14,12 @@ from meshlens.filters.lists import FilterList, load_list
 from meshlens.packet.mesh import MeshFrame, overhead_mix, payload_mix
 
 __all__ = [
+    "DATA",
     "GLUON",
     "HANNOVER",
     "by_kind",
     "compiled",
+    "data_path",
     "filter_list",
     "list_path",
     "overhead",
@@ -30,13 +32,21 @@ MAC: Final = "02:00:00:00:00:01"
 GLUON: Final = "gluon-statistics-mcast.mesh.filters"
 HANNOVER: Final = "freifunk-hannover.ansible-ffh.bpfcount.filters.j2"
 
-_DATA = Path(os.environ.get("MESHLENS_TEST_DATA", Path(__file__).parents[2] / "shared" / "data"))
+DATA: Final = Path(os.environ.get("MESHLENS_TEST_DATA", Path(__file__).parents[2] / "shared" / "data"))
 _FRAMES_OF_A_KIND: Final = 3
+
+
+def data_path(name: str) -> Path:
+    """Where a data set is. Raises Skip if it is not there."""
+    path = DATA / name
+    if not path.exists():
+        raise Skip(f"no {path}; MESHLENS_TEST_DATA says where data sets are")
+    return path
 
 
 def list_path(name: str) -> Path:
     """Where a list is. Raises Skip if it is not there."""
-    path = _DATA / "filters" / name
+    path = DATA / "filters" / name
     if not path.exists():
         raise Skip(f"no {path}; MESHLENS_TEST_DATA names the directory that holds filters/{name}")
     return path

@@ -27,13 +27,17 @@ class Sample:
     """A station or a flow as a model sees it: `values` in the order of its task's features.
 
     `name` says whose it is: a MAC address, or the ends of a flow as its task writes them; `file` is the
-    capture's path or the interface. `first_ns` is the time of its first packet, since the epoch.
+    capture's path or the interface. `first_ns` is the time of its first packet, since the epoch. `packets`
+    is how many it sent, as far as the task counts them: what tells the busiest station of a capture.
+    `early` are rows as they were before, at moments when a program in the kernel asks the model.
     """
 
     file: str
     name: str
     first_ns: int
     values: tuple[int, ...]
+    packets: int = 0
+    early: tuple[tuple[int, ...], ...] = ()
 
 
 def clip(value: int) -> int:

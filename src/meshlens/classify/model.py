@@ -1,10 +1,12 @@
 """A trained model: trees whose leaves add whole-numbered weights to classes, and what is known about it.
 
-The class with the largest sum wins, the first of equals; its share of the sum of all is the raw confidence.
+The class with the largest sum wins, the first of equals. Then features are watched: each whose value is
+within what that class had in training adds to its votes, so that a row that is like none of them gets few.
 All is integers: the kernel, this module and the trainer's scikit-learn come to the same class for every row.
 """
 
 import json
+import os
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from itertools import pairwise
@@ -12,7 +14,7 @@ from typing import Any, Final, NamedTuple
 
 from meshlens.errors import UsageError
 
-__all__ = ["FORMAT", "ONE", "Leaf", "Model", "Split", "Tree", "Verdict"]
+__all__ = ["FORMAT", "ONE", "Leaf", "Model", "Split", "Tree", "Verdict", "read_model"]
 
 #: The version of the file's layout.
 FORMAT: Final = 1
@@ -40,7 +42,10 @@ Tree = tuple[Split | Leaf, ...]
 
 
 class Verdict(NamedTuple):
-    """A class by its position (None: unknown), its calibrated confidence from 0 to 1, and its sum."""
+    """A class by its position (None: unknown), its calibrated confidence from 0 to 1, and its votes.
+
+    These are its sum and what the watched features add.
+    """
 
     label: int | None
     confidence: float
@@ -54,6 +59,8 @@ class Model:
     `features` are names of the task's features: rows for `votes` and `classify` have these, in this order.
     A verdict whose votes are below `least_votes` is unknown. `calibration`: ascending (votes, confidence)
     points, between which confidence is linear. `about`: metrics, split, digest of the training data, licence.
+    `gains`: (feature, votes) of the features that are watched; `bounds`: for each class, the (lowest,
+    highest) value of each of these that gains the votes.
     """
 
     task: str
@@ -64,6 +71,8 @@ class Model:
     least_votes: int = 0
     calibration: tuple[tuple[int, float], ...] = ()
     about: dict[str, Any] = field(default_factory=dict)
+    gains: tuple[tuple[int, int], ...] = ()
+    bounds: tuple[tuple[tuple[int, int], ...], ...] = ()
 
     def votes(self, row: Sequence[int]) -> list[int]:
         """The sum of every class for `row`."""
@@ -81,11 +90,21 @@ class Model:
         sums = self.votes(row)
         most = max(sums)
         label = sums.index(most)
-        return Verdict(label if most >= self.least_votes else None, self.confidence(most), most)
+        votes = most + self.gained(row, label)
+        return Verdict(label if votes >= self.least_votes else None, self.confidence(votes), votes)
+
+    def gained(self, row: Sequence[int], label: int) -> int:
+        """What the watched features add to a class's votes for `row`."""
+        bounds = self.bounds[label] if self.gains else ()
+        return sum(
+            votes
+            for (feature, votes), (low, high) in zip(self.gains, bounds, strict=True)
+            if low <= row[feature] <= high
+        )
 
     def confidence(self, votes: int) -> float:
         """The calibrated confidence of a class that has `votes`."""
-        points = self.calibration or ((0, 0.0), (len(self.trees) * ONE, 1.0))
+        points = self.calibration or ((0, 0.0), (self.most_votes, 1.0))
         if votes <= points[0][0]:
             return points[0][1]
         for (low, low_confidence), (high, high_confidence) in pairwise(points):
@@ -93,6 +112,11 @@ class Model:
                 share = (votes - low) / (high - low)
                 return low_confidence + share * (high_confidence - low_confidence)
         return points[-1][1]
+
+    @property
+    def most_votes(self) -> int:
+        """All that a class can get."""
+        return len(self.trees) * ONE + sum(votes for _, votes in self.gains)
 
     def to_json(self) -> str:
         """As the text of a model's file."""
@@ -119,10 +143,23 @@ class Model:
                 plain["least_votes"],
                 tuple((votes, confidence) for votes, confidence in plain["calibration"]),
                 plain["about"],
+                tuple((feature, votes) for feature, votes in plain.get("gains", ())),
+                tuple(tuple((low, high) for low, high in of) for of in plain.get("bounds", ())),
             )
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise UsageError(f"{source}: not a model of meshlens ({error})") from None
         return model
+
+
+def read_model(path: str | os.PathLike[str]) -> Model:
+    """The model in a file. Raises UsageError that names the file and what is wrong."""
+    try:
+        with open(path, encoding="utf-8") as file:
+            return Model.from_json(file.read(), str(path))
+    except OSError as error:
+        raise UsageError(f"{path}: cannot be read: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise UsageError(f"{path}: not a model of meshlens (no text)") from None
 
 
 def _plain(node: Split | Leaf) -> list[Any]:

@@ -7,6 +7,7 @@ from importlib import import_module
 from typing import Final
 
 from meshlens.classify.features import Feature, Sample
+from meshlens.classify.truth import TRUTHS, Truth
 from meshlens.errors import UsageError
 
 __all__ = ["TASKS", "Task", "task"]
@@ -16,13 +17,20 @@ __all__ = ["TASKS", "Task", "task"]
 class Task:
     """One kind of question. `unit` is what a sample is: "station" or "flow".
 
-    `read(path)` yields the samples of a capture file; `features` is the row that each has.
+    `read(path)` yields the samples of a capture file; `features` is the row that each has. `truth` says how
+    samples meet the rows of a label file, where a task does that otherwise than others of its unit.
     """
 
     name: str
     unit: str
     features: tuple[Feature, ...]
     read: Callable[[str], Iterator[Sample]]
+    truth: Truth | None = None
+
+    @property
+    def labelling(self) -> Truth:
+        """How samples meet the rows of a label file."""
+        return self.truth or TRUTHS[self.unit]
 
     def positions(self, names: tuple[str, ...]) -> tuple[int, ...]:
         """Where the features of these names stand in a row; UsageError for a name that is not there."""

@@ -25,6 +25,7 @@ COMMANDS = {
     "flows": ("meshlens.cli.flows", "Print who talks to whom: flows, added up in the kernel."),
     "interfaces": ("meshlens.cli.interfaces", "Show what passes through interfaces, and what was dropped."),
     "stations": ("meshlens.cli.stations", "Print who is there: stations, and what tells their kind."),
+    "classify": ("meshlens.cli.classify", "Tell types of devices and traffic: learn, test and run models."),
     "serve": ("meshlens.cli.serve", "Watch all as a daemon: dashboard, JSON API, Prometheus, history."),
     "history": ("meshlens.cli.history", "Ask the history that 'meshlens serve' keeps."),
     "bpfcountd": ("meshlens.cli.bpfcountd", "Stand in for bpfcountd: its flags, its socket."),

@@ -5,14 +5,14 @@ evaluates its expression once and finds the interval by binary search. A leaf pu
 goes to `count`, with the first slot of its row in R9; a class that no filter wants goes to `done`.
 """
 
-from collections import Counter
 from dataclasses import dataclass, field
 from typing import Final, Protocol
 
 from meshlens.decision.access import Access, Label
+from meshlens.decision.blocks import Blocks
 from meshlens.decision.expr import (
-    MAX_VALUE,
     Alu,
+    Cell,
     Compare,
     Const,
     Entry,
@@ -30,8 +30,6 @@ from meshlens.ebpf import R0, R1, R2, R9, R10, Asm
 __all__ = ["Counting", "GraphLabels", "emit_graph"]
 
 _SPILL: Final = -88
-#: Up to this many intervals are compared one after another; more are searched.
-_CHAIN: Final = 3
 
 
 @dataclass
@@ -73,42 +71,22 @@ def emit_graph(
     _Emitter(asm, graph, access, labels, counting).emit()
 
 
-class _Emitter:
+class _Emitter(Blocks):
     def __init__(
         self, asm: Asm, graph: DecisionGraph, access: Access, labels: GraphLabels, counting: Counting
     ) -> None:
-        self.asm, self.graph, self.access, self.counting = asm, graph, access, counting
+        super().__init__(asm, dict.fromkeys(graph.unwanted_leaves(), labels.done) | labels.leaves)
+        self.graph, self.access, self.counting = graph, access, counting
         self.leads = labels
-        self.labels = dict.fromkeys(graph.unwanted_leaves(), labels.done) | labels.leaves
-        self.emitted: set[Node] = set(self.labels)
         self.checked = _checked(graph.outer) | (_checked(graph.inner) if graph.inner else {})
 
     def emit(self) -> None:
         # The inner part goes below the outer one, so that each falls through within itself.
-        self.pending = [node for node in (self.graph.inner, self.graph.outer) if node is not None]
+        self.pending += [node for node in (self.graph.inner, self.graph.outer) if node is not None]
         if self.graph.outer in self.emitted:  # nothing to decide: a leaf that stands elsewhere
             self.asm.jump(self.labels[self.graph.outer])
-        while self.pending:
-            node = self.pending.pop()
-            if node not in self.emitted:
-                self.emitted.add(node)
-                self.asm.label(self.label(node))
-                self.node(node)
+        self.emit_pending()
         self.access.finish()
-
-    def label(self, node: Node) -> Label:
-        """Where to jump for `node`, which is emitted sooner or later."""
-        if node not in self.labels:
-            self.labels[node] = self.asm.new_label()
-        if node not in self.emitted:
-            self.pending.append(node)
-        return self.labels[node]
-
-    def go(self, node: Node, *, last: bool) -> None:
-        """Go to `node`; the last jump of a block falls through if the node can come next."""
-        label = self.label(node)
-        if not (last and node not in self.emitted):
-            self.asm.jump(label)
 
     def node(self, node: Node) -> None:
         asm = self.asm
@@ -140,35 +118,6 @@ class _Emitter:
             case Mark(slots, once, then):
                 self.counting.mark(slots, once)
                 self.go(then, last=True)
-
-    def search(self, node: Switch) -> None:
-        """Go to the target of the interval that R0 falls into."""
-        ends = (*(bound - 1 for bound in node.bounds), MAX_VALUE)
-        intervals = list(zip((0, *node.bounds), ends, node.targets, strict=True))
-        default, _ = Counter(node.targets).most_common(1)[0]
-        self.find([each for each in intervals if each[2] is not default], default, last=True)
-
-    def find(self, intervals: list[tuple[int, int, Node]], default: Node, *, last: bool) -> None:
-        """Go to the target of the (first, last, target) that R0 is in, else to `default`."""
-        asm = self.asm
-        if len(intervals) > _CHAIN:
-            middle, upper = len(intervals) // 2, asm.new_label()
-            asm.jump32_if(R0, ">=", intervals[middle][0], upper)
-            self.find(intervals[:middle], default, last=False)
-            asm.label(upper)
-            self.find(intervals[middle:], default, last=last)
-            return
-        for first, end, target in intervals:
-            if first == end:
-                asm.jump32_if(R0, "==", first, self.label(target))
-            elif end == MAX_VALUE:
-                asm.jump32_if(R0, ">=", first, self.label(target))
-            elif first == 0:
-                asm.jump32_if(R0, "<=", end, self.label(target))
-            else:
-                asm.jump32_if(R0, "<", first, self.label(default))
-                asm.jump32_if(R0, "<=", end, self.label(target))
-        self.go(default, last=last)
 
     def evaluate(self, expr: Expr, checked: Checked = None, depth: int = 0) -> None:
         """R0 = the value of `expr`."""
@@ -202,8 +151,8 @@ class _Emitter:
                 self.access.length(space)
             case Meta(name):
                 self.access.meta(name)
-            case Room() | Entry():
-                raise AssertionError(f"{expr} is no value")
+            case Room() | Entry() | Cell():
+                raise AssertionError(f"{expr} is no value of a frame")
 
     def operands(self, left: Expr, right: Expr, depth: int) -> None:
         """R0 = left, R1 = right."""

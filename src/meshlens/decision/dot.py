@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 
 from meshlens.decision.expr import MAX_VALUE, Room
-from meshlens.decision.graph import Enter, Leaf, Mark, Node, Switch, topological
+from meshlens.decision.graph import Enter, Leaf, Mark, Node, Switch, Votes, topological
 from meshlens.decision.merge import DecisionGraph
 
 __all__ = ["to_dot"]
@@ -47,6 +47,8 @@ def _label(node: Node, graph: DecisionGraph, names: Sequence[str]) -> str:
             rows = range(graph.rows) if inner else [None]
             reached = [slot if row is None else graph.row_slot(row) + slot for row in rows]
             return "\n".join(dict.fromkeys(_matching(graph, [each], names) for each in reached))
+        case Votes(weights):
+            return ", ".join(f"{weight} for {label}" for label, weight in weights) or "-"
 
 
 def _matching(graph: DecisionGraph, slots: Sequence[int], names: Sequence[str]) -> str:

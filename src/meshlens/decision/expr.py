@@ -16,6 +16,7 @@ __all__ = [
     "COMPARISONS",
     "MAX_VALUE",
     "Alu",
+    "Cell",
     "Compare",
     "Const",
     "Entry",
@@ -26,6 +27,7 @@ __all__ = [
     "Room",
     "Space",
     "alu",
+    "cell",
     "compare",
     "const",
     "entry",
@@ -136,7 +138,17 @@ class Entry:
         return f"enter({self.offset})"
 
 
-Expr = Const | Load | Alu | Compare | Room | Length | Meta | Entry
+@dataclass(frozen=True, slots=True, eq=False)
+class Cell:
+    """The number at `position` of a row, where the graph decides about a row instead of a frame."""
+
+    position: int
+
+    def __str__(self) -> str:
+        return f"row[{self.position}]"
+
+
+Expr = Const | Load | Alu | Compare | Room | Length | Meta | Entry | Cell
 
 const = cache(Const)
 load = cache(Load)
@@ -144,6 +156,7 @@ room = cache(Room)
 length = cache(Length)
 meta = cache(Meta)
 entry = cache(Entry)
+cell = cache(Cell)
 compare = cache(Compare)
 _alu = cache(Alu)
 

@@ -17,12 +17,14 @@ __all__ = [
     "Mark",
     "Node",
     "Switch",
+    "Votes",
     "enter",
     "leaf",
     "mark",
     "successors",
     "switch",
     "topological",
+    "votes",
 ]
 
 
@@ -64,11 +66,19 @@ class Switch:
         return self.targets[bisect_right(self.bounds, value)]
 
 
-Node = Switch | Leaf | Enter | Mark
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class Votes:
+    """The end for a row: add each weight to its class; `weights` are (class, weight) pairs."""
+
+    weights: tuple[tuple[int, int], ...]
+
+
+Node = Switch | Leaf | Enter | Mark | Votes
 
 _leaf = cache(Leaf)
 enter = cache(Enter)
 mark = cache(Mark)
+votes = cache(Votes)
 _switch = cache(Switch)
 
 
@@ -134,6 +144,6 @@ def with_slots(
                 )
             case Leaf():
                 copies[node] = end
-            case Enter():
+            case Enter() | Votes():
                 copies[node] = node
     return copies[root]

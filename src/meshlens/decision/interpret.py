@@ -1,7 +1,7 @@
 """Run a decision graph or a diagram over bytes, in Python: the definition the kernel is compared with."""
 
 from bisect import bisect_right
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 
@@ -10,6 +10,7 @@ from meshlens.decision.expr import (
     ARITHMETIC,
     COMPARISONS,
     Alu,
+    Cell,
     Compare,
     Const,
     Entry,
@@ -20,10 +21,10 @@ from meshlens.decision.expr import (
     Room,
     Space,
 )
-from meshlens.decision.graph import Enter, Leaf, Mark, Switch
+from meshlens.decision.graph import Enter, Leaf, Mark, Node, Switch, Votes
 from meshlens.decision.merge import DecisionGraph
 
-__all__ = ["Frame", "classify", "decide", "evaluate"]
+__all__ = ["Frame", "classify", "decide", "evaluate", "weights_for"]
 
 #: Computes the value of an expression from a frame.
 Evaluator = Callable[["Frame"], int]
@@ -82,6 +83,8 @@ def evaluator(expr: Expr) -> Evaluator:
             return lambda frame: frame.meta.get(name, 0)
         case Entry(begin):
             return _entry(evaluator(begin))
+        case Cell():
+            raise AssertionError(f"{expr} is of a row, not of a frame")
 
 
 def _start(space: Space, index: Expr | None) -> Evaluator:
@@ -142,3 +145,15 @@ def classify(graph: DecisionGraph, frame: Frame) -> set[int]:
                 node = graph.inner
             case Leaf(slot):
                 return slots | {first_slot + slot}
+            case Votes():
+                raise AssertionError("a graph over frames has no votes")
+
+
+def weights_for(root: Node, row: Sequence[int]) -> tuple[tuple[int, int], ...]:
+    """The (class, weight) pairs that a graph over rows adds for `row`."""
+    node = root
+    while isinstance(node, Switch):
+        assert isinstance(node.expr, Cell)
+        node = node.target(row[node.expr.position])
+    assert isinstance(node, Votes)
+    return node.weights

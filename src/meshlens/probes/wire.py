@@ -8,10 +8,16 @@ bytes. A counter that ignores this is wrong.
 from collections.abc import Callable
 from typing import Final
 
-from meshlens.ebpf import R0, R1, R3, R4, R5, R6, R7, R8, R9, Asm, Reg
+from meshlens.ebpf import R0, R1, R3, R4, R5, R6, R7, R8, R9, R10, Asm, Reg
 from meshlens.ebpf.contexts import PACKET_LOOPBACK, Skb
 
-__all__ = ["emit_leave_copies", "emit_segment_bytes", "emit_skb_length", "emit_wire_size"]
+__all__ = [
+    "emit_leave_copies",
+    "emit_segment_bytes",
+    "emit_skb_length",
+    "emit_wire_packets",
+    "emit_wire_size",
+]
 
 _TAG_BYTES: Final = 4
 _ETHERNET_BYTES: Final = 14
@@ -72,6 +78,22 @@ def emit_segment_bytes(asm: Asm) -> None:
     asm.alu("/=", R4, R3)
     asm.field(R1, R6, Skb.gso_size)
     asm.alu("+=", R4, R1)
+
+
+def emit_wire_packets(asm: Asm, packets: int, octets: int, segment: int) -> Callable[[], None]:
+    """What the skb in R6 is on the wire, to these places of the stack: how many packets, their bytes, those of
+    each of them but the last. Clobbers all registers but R2 and R6; returns what `emit_wire_size` does.
+    """
+    measured = asm.new_label()
+    place = emit_wire_size(asm)
+    asm.store(R10, packets, R3, 8)
+    asm.store(R10, octets, R4, 8)
+    asm.store(R10, segment, R4, 8)
+    asm.jump_if(R3, "<=", 1, measured)
+    emit_segment_bytes(asm)
+    asm.store(R10, segment, R4, 8)
+    asm.label(measured)
+    return place
 
 
 def _emit_segmented(asm: Asm, sized: str) -> None:

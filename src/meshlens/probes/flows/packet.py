@@ -24,9 +24,11 @@ __all__ = [
     "TAGS",
     "TCP",
     "WITH_PORTS",
+    "Dissected",
     "FlowPacket",
     "NotIp",
     "Unreadable",
+    "dissect",
     "flow_packet",
 ]
 
@@ -46,9 +48,11 @@ MAX_EXTENSIONS: Final = 6
 _NO_PORTS: Final = (b"\0\0", b"\0\0")
 _FLAGS_OFFSET: Final = 13
 
-#: Link types of files: Ethernet; IP without anything before it (DLT_RAW, LINKTYPE_RAW, _IPV4, _IPV6).
+#: Link types of files: Ethernet; those that say nothing but how many bytes stand before IP (DLT_RAW,
+#: LINKTYPE_RAW, _IPV4, _IPV6; NULL, LOOP); those with an ethertype right before IP (LINUX_SLL, LINUX_SLL2).
 _ETHERNET: Final = 1
-_RAW: Final = (12, 101, 228, 229)
+_BARE: Final = {12: 0, 101: 0, 228: 0, 229: 0, 0: 4, 108: 4}
+_COOKED: Final = {113: (14, 16), 276: (0, 20)}
 
 
 class NotIp(Exception):
@@ -67,28 +71,49 @@ class FlowPacket(NamedTuple):
     flags: int
 
 
+class Dissected(NamedTuple):
+    """A packet, where its IP header begins, and where what its ports stand in does (0: it has no ports)."""
+
+    packet: FlowPacket
+    ip: int
+    transport: int
+
+
 def flow_packet(data: bytes, link_type: int = _ETHERNET) -> FlowPacket:
     """The flow that a frame belongs to. Raises NotIp or Unreadable."""
+    return dissect(data, link_type).packet
+
+
+def dissect(data: bytes, link_type: int = _ETHERNET) -> Dissected:
+    """The flow that a frame belongs to, and where its headers are. Raises NotIp or Unreadable."""
     ip, version, inside = _network_header(data, link_type)
     reader = _ipv4 if version == 4 else _ipv6
     source, destination, protocol, transport, whole = reader(data, ip)
     ports, flags = _NO_PORTS, 0
-    if whole and protocol in WITH_PORTS and transport + 4 <= len(data):
+    if not whole or protocol not in WITH_PORTS or transport + 4 > len(data):
+        transport = 0
+    else:
         ports = data[transport : transport + 2], data[transport + 2 : transport + 4]
         if protocol == TCP and transport + _FLAGS_OFFSET < len(data):
             flags = data[transport + _FLAGS_OFFSET]
-    return FlowPacket(*canonical(source, destination, ports, protocol, version | inside), flags)
+    packet = FlowPacket(*canonical(source, destination, ports, protocol, version | inside), flags)
+    return Dissected(packet, ip, transport)
 
 
 def _network_header(data: bytes, link_type: int) -> tuple[int, int, int]:
     """Where the IP header begins, its version, what it is inside of."""
-    if link_type in _RAW:
-        return 0, _version(data, 0), 0
-    if link_type != _ETHERNET:
+    if link_type in _BARE:
+        at = _BARE[link_type]
+        return at, _version(data, at), 0
+    if link_type in _COOKED:
+        place, at = _COOKED[link_type]
+        ethertype = int.from_bytes(_bytes(data, place, 2))
+    elif link_type == _ETHERNET:
+        at, ethertype = _ethernet(data, 0)
+    else:
         raise NotIp
-    at, ethertype = _ethernet(data, 0)
     inside = 0
-    if ethertype == ETHERTYPE_BATADV:
+    if ethertype == ETHERTYPE_BATADV and link_type == _ETHERNET:
         at, ethertype = _ethernet(data, _inner_frame(data, at))
         inside = IN_BATADV
     if ethertype not in (IPV4, IPV6):

@@ -2,7 +2,7 @@
 
 from typing import Final, Literal
 
-from meshlens.ebpf import R0, R1, R2, R3, R4, R5, R8, R9, R10, Asm
+from meshlens.ebpf import R0, R1, R2, R3, R4, R5, R6, R8, R9, R10, Asm
 from meshlens.ebpf.contexts import Skb, Xdp
 from meshlens.packet.batadv import (
     ETHERTYPE_BATADV,
@@ -38,10 +38,13 @@ _A, _B, _A_PORT, _B_PORT, _PROTOCOL, _VERSION = KEY, KEY + 16, KEY + 32, KEY + 3
 _COMMON: Final = (6, 17, 58)
 
 
-def emit_parse(asm: Asm, hook: Literal["tc", "xdp", "socket"]) -> None:
+def emit_parse(
+    asm: Asm, hook: Literal["tc", "xdp", "socket"], headers: tuple[int, int] | None = None
+) -> None:
     """The key of the frame in R6, except the CPU, to the stack; R8 = 0 from a to b, else 1; R9 = TCP flags.
 
-    Goes to `not_ip` and `unreadable`. Clobbers R0 to R5 and R7.
+    `headers`: places on the stack, 8 bytes each, for where the IP header begins and where the ports stand (0
+    without ports), at hook tc. Goes to `not_ip` and `unreadable`. Clobbers R0 to R5 and R7.
     """
     asm.block("parse")
     match hook:
@@ -50,11 +53,13 @@ def emit_parse(asm: Asm, hook: Literal["tc", "xdp", "socket"]) -> None:
         case "socket":
             _Parser(asm, CopiedBytes(asm, "unreadable")).emit()
         case "tc":
-            _Parser(asm, PacketBytes(asm, Skb, "short")).emit()
+            if headers:
+                asm.store(R10, headers[1], 0, 8)
+            _Parser(asm, PacketBytes(asm, Skb, "short"), headers).emit()
             asm.block("parse what was not linear")
             asm.label("short")
             emit_pull(asm)
-            _Parser(asm, PacketBytes(asm, Skb)).emit()
+            _Parser(asm, PacketBytes(asm, Skb), headers).emit()
     asm.block("order the ends")
     asm.label("parsed")
     _emit_order(asm)
@@ -63,7 +68,8 @@ def emit_parse(asm: Asm, hook: Literal["tc", "xdp", "socket"]) -> None:
 class _Parser:
     """R8 goes along the headers; R0 is the protocol that follows, R9 what the packet is inside of."""
 
-    def __init__(self, asm: Asm, frame: HeaderBytes) -> None:
+    def __init__(self, asm: Asm, frame: HeaderBytes, headers: tuple[int, int] | None = None) -> None:
+        self.headers = headers
         self.asm, self.need, self.load, self.begin = asm, frame.need, frame.load, frame.begin
         self.settle = frame.settle
         names = ("ipv4", "ipv6", "transport", "without_ports", "inner")
@@ -165,6 +171,7 @@ class _Parser:
     def read_ipv4(self) -> None:
         asm = self.asm
         self.need(20, "unreadable")
+        self.note(0)
         self.version(4)
         asm.alu("&=", R2, 0xF)
         asm.alu("<<=", R2, 2)
@@ -183,6 +190,7 @@ class _Parser:
     def read_ipv6(self) -> None:
         asm = self.asm
         self.need(40, "unreadable")
+        self.note(0)
         self.version(6)
         for word in range(4):
             for half in (0, 4):  # packet memory may be aligned to 4 bytes only
@@ -195,6 +203,15 @@ class _Parser:
         for _ in range(MAX_EXTENSIONS):
             self.extension()
         asm.jump(self.transport)
+
+    def note(self, header: int) -> None:
+        """Where R8 is in the frame, to the place for this header. Clobbers R1 and R2."""
+        if self.headers:
+            asm = self.asm
+            asm.field(R1, R6, Skb.data)
+            asm.mov(R2, R8)
+            asm.alu("-=", R2, R1)
+            asm.store(R10, self.headers[header], R2, 8)
 
     def version(self, expected: int) -> None:
         """R2 = the first byte of the header, which has to begin with the version."""
@@ -245,6 +262,7 @@ class _Parser:
         asm.jump(self.without_ports)
         asm.label(ports)
         self.need(4, self.without_ports)
+        self.note(1)
         asm.store(R10, _PROTOCOL, R0, 1)
         self.load(R4, 0, 2)
         self.load(R5, 2, 2)

@@ -31,7 +31,7 @@ from meshlens.probes.flows.maps import FlowOptions, flow_maps
 from meshlens.probes.flows.parse import emit_parse
 from meshlens.probes.one_filter import emit_filter
 from meshlens.probes.snapshot import Direction
-from meshlens.probes.wire import emit_leave_copies, emit_segment_bytes, emit_skb_length, emit_wire_size
+from meshlens.probes.wire import emit_leave_copies, emit_skb_length, emit_wire_packets
 
 __all__ = ["Clock", "Hook", "flow_program"]
 
@@ -128,21 +128,14 @@ class _FlowProgram(EntryWriter):
 
     def measure(self) -> None:
         """What the frame is on the wire, to the stack: packets, bytes, those of each packet but the last."""
-        asm, measured = self.asm, self.asm.new_label()
+        asm = self.asm
         if self.hook == "tc":
-            self.rare.append(emit_wire_size(asm))
-        else:
-            asm.mov(R3, 1)
-            self.length(R4)
-        asm.store(R10, PACKETS, R3, 8)
+            self.rare.append(emit_wire_packets(asm, PACKETS, BYTES, SEGMENT))
+            return
+        asm.store(R10, PACKETS, 1, 8)
+        self.length(R4)
         asm.store(R10, BYTES, R4, 8)
         asm.store(R10, SEGMENT, R4, 8)
-        if self.hook != "tc":
-            return
-        asm.jump_if(R3, "<=", 1, measured)
-        emit_segment_bytes(asm)
-        asm.store(R10, SEGMENT, R4, 8)
-        asm.label(measured)
 
     def length(self, dst: Reg) -> None:
         """`dst` = the bytes of the frame; uses R0."""

@@ -6,10 +6,10 @@ from dataclasses import dataclass, fields
 from functools import lru_cache
 from typing import Final, Literal
 
-from meshlens.probes.flows.layout import IN_BATADV, Fragment
+from meshlens.probes.flows.layout import IN_BATADV, Fragment, Key
 from meshlens.probes.snapshot import Direction
 
-__all__ = ["Ended", "Flow", "Inside", "columns", "record"]
+__all__ = ["Ended", "Flow", "Inside", "columns", "flow_ends", "record"]
 
 #: No packet came for the idle time; a period of the active time was over; the capture was, or the interface
 #: was gone.
@@ -86,17 +86,11 @@ class Flow:
 
 def record(fragment: Fragment, interface: str, ended: Ended | None, head: int) -> Flow:
     """The flow of a whole fragment; of its first `head` packets the details."""
-    key, src, dst = fragment.key, fragment.way, 1 - fragment.way
-    ends = (key.a, key.a_port), (key.b, key.b_port)
-    version, inside = key.version & ~IN_BATADV, key.version & IN_BATADV
+    src, dst = fragment.way, 1 - fragment.way
     sizes, ways, times = _head(fragment, head)
     return Flow(
         interface,
-        _PROTOCOLS.get(key.protocol, str(key.protocol)),
-        _address(ends[src][0], version),
-        int.from_bytes(ends[src][1]),
-        _address(ends[dst][0], version),
-        int.from_bytes(ends[dst][1]),
+        *flow_ends(fragment.key, fragment.way),
         _DIRECTIONS[fragment.direction],
         fragment.first_ns,
         fragment.last_ns,
@@ -110,7 +104,21 @@ def record(fragment: Fragment, interface: str, ended: Ended | None, head: int) -
         tuple(sizes),
         tuple(1 if way == src else -1 for way in ways),
         tuple(now - before for now, before in zip(times, times[:1] + times, strict=False)),
-        "batadv" if inside else "",
+        "batadv" if fragment.key.version & IN_BATADV else "",
+    )
+
+
+def flow_ends(key: Key, way: int) -> tuple[str, str, int, str, int]:
+    """The protocol's name or number; address and port of who sends this way, and those of the other."""
+    ends = (key.a, key.a_port), (key.b, key.b_port)
+    (src, src_port), (dst, dst_port) = ends[way], ends[1 - way]
+    version = key.version & ~IN_BATADV
+    return (
+        _PROTOCOLS.get(key.protocol, str(key.protocol)),
+        _address(src, version),
+        int.from_bytes(src_port),
+        _address(dst, version),
+        int.from_bytes(dst_port),
     )
 
 

@@ -23,6 +23,7 @@ from meshlens.probes.snapshot import Direction
 from meshlens.probes.stations.packet import DHCP_PORTS, ETHERNET_BYTES, LLC_BELOW, TCP_BYTES
 from meshlens.probes.stations.protocols import (
     ETHERTYPE_CLASSES,
+    HAS_PORTS,
     ICMP6,
     IPV4_CLASS,
     IPV6_CLASS,
@@ -43,12 +44,24 @@ from meshlens.probes.stations.tables import (
     TABLES,
 )
 
-__all__ = ["CAST", "FACTS", "KEY", "LINEAR_BYTES", "TTL", "Dissection", "emit_address", "emit_table"]
+__all__ = [
+    "CAST",
+    "FACTS",
+    "IP_AT",
+    "KEY",
+    "LINEAR_BYTES",
+    "TTL",
+    "Dissection",
+    "emit_address",
+    "emit_table",
+]
 
 #: The stack: the key of the map, whose first bytes are the address; then the IP header, the facts, the TTL of
 #: a packet that is kept, and 8 times the cast.
 KEY: Final = -8
 _IP, FACTS, TTL, CAST = -64, -72, -68, -80
+#: Where the IP header begins, if `places` are asked for.
+IP_AT: Final = -112
 
 #: As many bytes as headers reasonably take, those inside batman-adv included.
 LINEAR_BYTES: Final = 256
@@ -85,7 +98,8 @@ class Dissection:
     """The code that reads one Ethernet frame at R8, to `done`; the address goes to KEY, then FACTS and CAST.
 
     Goes to `unreadable` if there is no Ethernet header. `short` is where to go with a frame whose bytes are
-    not all linear; None: what is not linear is not there. FACTS holds facts already.
+    not all linear; None: what is not linear is not there. FACTS holds facts already. `places`: IP_AT tells
+    where the IP header begins, 0 if there is none that is whole, and HAS_PORTS whether R8 is at ports.
     """
 
     def __init__(
@@ -97,15 +111,18 @@ class Dissection:
         done: str,
         unreadable: str,
         short: str | None,
+        places: bool = False,
     ) -> None:
         self.asm, self.direction, self.context = asm, direction, context
-        self.done, self.unreadable, self.short = done, unreadable, short
+        self.done, self.unreadable, self.short, self.places = done, unreadable, short, places
         self.ipv4, self.behind_ipv6, self.transport, self.plain, self.service = (
             asm.new_label() for _ in range(5)
         )
 
     def emit(self) -> None:
         asm = self.asm
+        if self.places:
+            asm.store(R10, IP_AT, 0, 8)
         self.need(ETHERNET_BYTES, self.unreadable)
         self.addresses()
         self.ethertype()
@@ -136,6 +153,19 @@ class Dissection:
         emit_is_equal(self.asm, register, number)
         self.asm.alu("<<=", register, fact.bit_length() - 1)
         self.note(register)
+
+    def note_ip(self) -> None:
+        """R8 is at an IP header. Clobbers R1 and R3."""
+        if self.places:
+            self.asm.mov(R1, R8)
+            self.asm.field(R3, R6, self.context.data)
+            self.asm.alu("-=", R1, R3)
+            self.asm.store(R10, IP_AT, R1, 8)
+
+    def note_ports(self) -> None:
+        """R8 is at a transport header with ports. Clobbers R2."""
+        if self.places:
+            self.note(HAS_PORTS)
 
     def addresses(self) -> None:
         """The address and the cast, the latter without branches."""
@@ -212,6 +242,7 @@ class Dissection:
         asm.alu("&=", R2, 0xF)
         asm.alu("<<=", R2, 2)
         asm.jump_if(R2, "<", 20, self.done)
+        self.note_ip()
         asm.load(R0, R8, 9, 1)
         self.be16(R1, 6)
         asm.jump_if(R1, "&", 0x1FFF, self.plain)
@@ -227,6 +258,7 @@ class Dissection:
         asm.load(R2, R8, 0, 1)
         asm.alu(">>=", R2, 4)
         asm.jump_if(R2, "!=", 6, self.done)
+        self.note_ip()
         asm.load(R0, R8, 6, 1)
         asm.load(R3, R8, 7, 1)  # hop limit
         asm.store(R10, TTL, R3, 4)
@@ -287,10 +319,12 @@ class Dissection:
         asm.jump(self.done)
         asm.label(tcp)
         self.need(TCP_BYTES, self.plain)
+        self.note_ports()
         self.read_syn()
         self.read_ports(_TCP)
         asm.label(udp)
         self.need(4, self.plain)
+        self.note_ports()
         self.read_dhcp()
         self.read_ports(_UDP)
         asm.label(self.service)

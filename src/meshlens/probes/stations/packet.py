@@ -26,6 +26,7 @@ from meshlens.probes.stations.protocols import (
     BATADV_CLASS,
     CLASSES,
     ETHERTYPE_CLASSES,
+    HAS_PORTS,
     ICMP6,
     ICMP6_FACTS,
     IPV4_CLASS,
@@ -51,9 +52,11 @@ __all__ = [
     "SYN_BYTES",
     "TCP_BYTES",
     "UDP_BYTES",
+    "Headers",
     "Sighting",
     "Unreadable",
     "address_offset",
+    "dissect",
     "sightings",
 ]
 
@@ -95,7 +98,7 @@ def sightings(data: bytes, wire_length: int, way: int) -> list[Sighting]:
     """The stations of an Ethernet frame that comes in (`way` 0) or goes out (1). Raises Unreadable."""
     if len(data) < ETHERNET_BYTES:
         raise Unreadable
-    frame = _dissect(data, 0)
+    frame = dissect(data, 0)
     seen = [_sighting(data, 0, wire_length, way, "station", frame)]
     if frame.number == BATADV_CLASS:
         kind = _batadv_type(data, frame.behind)
@@ -106,21 +109,25 @@ def sightings(data: bytes, wire_length: int, way: int) -> list[Sighting]:
                 seen.append(seen[0]._replace(mac=data[begin : begin + 6], kind="originator"))
             inner = _inner(data, frame.behind, kind)
             if inner is not None and inner + ETHERNET_BYTES <= len(data):
-                carried = _dissect(data, inner)
+                carried = dissect(data, inner)
                 seen.append(_sighting(data, inner, wire_length - inner, way, "inner", carried))
     return [each for each in seen if not (way and each.cast and each.kind != "originator")]
 
 
-class _Frame(NamedTuple):
-    """The class and facts of a frame, where the headers that are told apart end, its IP header's TTL."""
+class Headers(NamedTuple):
+    """The class and facts of a frame, where the headers that are told apart end, its IP header's TTL.
+
+    `ip` is where its IP header begins, 0 if it has none that is whole.
+    """
 
     number: int
     facts: int
     behind: int
     ttl: int = 0
+    ip: int = 0
 
 
-def _sighting(data: bytes, at: int, size: int, way: int, kind: StationKind, frame: _Frame) -> Sighting:
+def _sighting(data: bytes, at: int, size: int, way: int, kind: StationKind, frame: Headers) -> Sighting:
     destination, source = data[at : at + 6], data[at + 6 : at + 12]
     cast = 2 if destination == _BROADCAST else destination[0] & _GROUP
     if way:
@@ -129,7 +136,7 @@ def _sighting(data: bytes, at: int, size: int, way: int, kind: StationKind, fram
     return Sighting(source, kind, frame.number, facts, cast, size, _first(data, frame))
 
 
-def _first(data: bytes, frame: _Frame) -> tuple[int, First] | None:
+def _first(data: bytes, frame: Headers) -> tuple[int, First] | None:
     if frame.facts & IS_DHCP:
         begin = frame.behind + UDP_BYTES + BOOTP_BYTES
         which, content = DHCP, data[begin : begin + FIRST_BYTES]
@@ -140,8 +147,8 @@ def _first(data: bytes, frame: _Frame) -> tuple[int, First] | None:
     return (which, First(frame.ttl, content)) if content else None
 
 
-def _dissect(data: bytes, at: int) -> _Frame:
-    """The frame whose Ethernet header stands at `at`."""
+def dissect(data: bytes, at: int = 0) -> Headers:
+    """The headers of the frame whose Ethernet header, which has to be whole, stands at `at`."""
     facts, at = 0, at + ETHERNET_BYTES
     ethertype = _number(data, at - 2, 2)
     for _ in range(MAX_TAGS):
@@ -152,22 +159,22 @@ def _dissect(data: bytes, at: int) -> _Frame:
     if ethertype == IPV6:
         return _ipv6(data, at, facts)
     number = LLC_CLASS if ethertype < LLC_BELOW else ETHERTYPE_CLASSES.get(ethertype, OTHER_CLASS)
-    return _Frame(number, facts, at)
+    return Headers(number, facts, at)
 
 
-def _ipv4(data: bytes, at: int, facts: int) -> _Frame:
+def _ipv4(data: bytes, at: int, facts: int) -> Headers:
     version, length = _number(data, at, 1) >> 4, (_number(data, at, 1) & 0xF) * 4
     if at + 20 > len(data) or version != 4 or length < 20:
-        return _Frame(IPV4_CLASS, facts, at)
+        return Headers(IPV4_CLASS, facts, at)
     protocol, ttl = data[at + 9], data[at + 8]
     if _number(data, at + 6, 2) & 0x1FFF:
-        return _Frame(IPV4_CLASS + PROTOCOL_CLASSES.get(protocol, 0), facts, at)
-    return _transport(data, at + length, protocol, _Frame(IPV4_CLASS, facts, at, ttl), unspecified=False)
+        return Headers(IPV4_CLASS + PROTOCOL_CLASSES.get(protocol, 0), facts, at, ip=at)
+    return _transport(data, at + length, protocol, Headers(IPV4_CLASS, facts, at, ttl, at), unspecified=False)
 
 
-def _ipv6(data: bytes, at: int, facts: int) -> _Frame:
+def _ipv6(data: bytes, at: int, facts: int) -> Headers:
     if at + 40 > len(data) or data[at] >> 4 != 6:
-        return _Frame(IPV6_CLASS, facts, at)
+        return Headers(IPV6_CLASS, facts, at)
     following, ttl, transport = data[at + 6], data[at + 7], at + 40
     for _ in range(MAX_EXTENSIONS):
         extension = data[transport : transport + 8]
@@ -178,18 +185,21 @@ def _ipv6(data: bytes, at: int, facts: int) -> _Frame:
         length = 8 if following == FRAGMENT else length
         following, transport = extension[0], transport + length
         if later:
-            return _Frame(IPV6_CLASS + PROTOCOL_CLASSES.get(following, 0), facts, at)
+            return Headers(IPV6_CLASS + PROTOCOL_CLASSES.get(following, 0), facts, at, ip=at)
     unspecified = not any(data[at + 8 : at + 24])
-    return _transport(data, transport, following, _Frame(IPV6_CLASS, facts, at, ttl), unspecified=unspecified)
+    return _transport(
+        data, transport, following, Headers(IPV6_CLASS, facts, at, ttl, at), unspecified=unspecified
+    )
 
 
-def _transport(data: bytes, at: int, protocol: int, ip: _Frame, *, unspecified: bool) -> _Frame:
+def _transport(data: bytes, at: int, protocol: int, ip: Headers, *, unspecified: bool) -> Headers:
     facts, added = ip.facts, PROTOCOL_CLASSES.get(protocol, 0)
     if protocol == ICMP6 and ip.number == IPV6_CLASS and at < len(data):
         facts |= ICMP6_FACTS.get(data[at], 0)
         if data[at] == NEIGHBOUR_SOLICITATION and unspecified:
             facts |= IS_DAD
     elif protocol in SERVICE_CLASSES and at + (TCP_BYTES if protocol == _TCP else 4) <= len(data):
+        facts |= HAS_PORTS
         services = SERVICE_CLASSES[protocol]
         source, destination = _number(data, at, 2), _number(data, at + 2, 2)
         added = services.get(destination) or services.get(source) or added
@@ -197,7 +207,7 @@ def _transport(data: bytes, at: int, protocol: int, ip: _Frame, *, unspecified: 
             facts |= IS_SYN
         if protocol == _UDP and _number(data, at, 4) == DHCP_PORTS:
             facts |= IS_DHCP
-    return _Frame(ip.number + added, facts, at, ip.ttl)
+    return Headers(ip.number + added, facts, at, ip.ttl, ip.ip)
 
 
 def _batadv_type(data: bytes, at: int) -> PacketType | None:

@@ -12,6 +12,7 @@ __all__ = [
     "BATADV_CLASS",
     "CLASSES",
     "ETHERTYPE_CLASSES",
+    "HAS_PORTS",
     "ICMP6_FACTS",
     "IPV4_CLASS",
     "IPV6_CLASS",
@@ -78,8 +79,8 @@ _ICMP6_TYPES: Final = {131: "mldv1", 133: "router-solicitation", 134: "router-ad
 NEIGHBOUR_SOLICITATION: Final = 135
 
 SEEN_MASK: Final = (1 << len(SEEN)) - 1
-# What else a frame is found to be: bits above those of SEEN.
-IS_SYN, IS_DHCP, IS_VLAN = 1 << 28, 1 << 29, 1 << 30
+# What else a frame is found to be: bits above those of SEEN. HAS_PORTS: a transport header that was read.
+HAS_PORTS, IS_SYN, IS_DHCP, IS_VLAN = 1 << 27, 1 << 28, 1 << 29, 1 << 30
 
 
 def facts_of(name: str) -> int:
