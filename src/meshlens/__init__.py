@@ -30,6 +30,10 @@ if TYPE_CHECKING:
     from meshlens.readings.reading import Reading
     from meshlens.readings.session import Monitor, monitor
     from meshlens.wifi.airtime import airtime_ns
+    from meshlens.wifi.events.record import WifiEvent
+    from meshlens.wifi.events.session import wifi_events
+    from meshlens.wifi.joined.record import WifiStation
+    from meshlens.wifi.joined.session import wifi_stations
     from meshlens.wifi.minstrel.record import MinstrelTable
     from meshlens.wifi.minstrel.session import minstrel_tables
     from meshlens.wifi.monitor.record import Transmitter
@@ -60,6 +64,8 @@ __all__ = [
     "Traffic",
     "Transmitter",
     "UsageError",
+    "WifiEvent",
+    "WifiStation",
     "airtime_ns",
     "compile_list",
     "count",
@@ -81,6 +87,8 @@ __all__ = [
     "transmitters",
     "unload_id",
     "unload_pin",
+    "wifi_events",
+    "wifi_stations",
 ]
 
 __version__ = "0.1.0"
@@ -108,6 +116,10 @@ _HOMES = {
     "meshlens.probes.traffic.session": ("InterfaceSession", "interfaces"),
     "meshlens.probes.traffic.record": ("InterfaceTraffic", "Traffic"),
     "meshlens.wifi.airtime": ("airtime_ns",),
+    "meshlens.wifi.events.record": ("WifiEvent",),
+    "meshlens.wifi.events.session": ("wifi_events",),
+    "meshlens.wifi.joined.record": ("WifiStation",),
+    "meshlens.wifi.joined.session": ("wifi_stations",),
     "meshlens.wifi.minstrel.record": ("MinstrelTable",),
     "meshlens.wifi.minstrel.session": ("minstrel_tables",),
     "meshlens.wifi.monitor.record": ("Transmitter",),
