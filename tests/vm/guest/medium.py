@@ -5,6 +5,7 @@ drivers/net/wireless/virtual/mac80211_hwsim.h), which says who hears them and wh
 Radio number N has the address 02:00:00:00:0N:00.
 """
 
+import os
 import socket
 import struct
 from collections import Counter
@@ -63,6 +64,9 @@ class Medium:
             (answer,) = netlink.request(_CONTROLLER, asked)
         (self._family,) = struct.unpack("=H", attributes(answer[_COMMAND.size :])[_FAMILY_ID])
         self._socket = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, _GENERIC)
+        # hwsim takes the end of any netlink socket of our number for ours (mac80211_hwsim_netlink_notify()),
+        # and the number that one gets by itself is the process's, in each protocol.
+        self._socket.bind((1 << 30 | os.getpid(), 0))
         self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4 << 20)
         self._socket.settimeout(0.2)
         self._thread = Thread(target=self._run, daemon=True)
