@@ -31,7 +31,6 @@ def figures(quick: bool) -> Iterator[Figure]:
         with Machine(kernel) as machine:
             rounds, frames = ("3", "1000") if quick else ("9", "3000")
             yield from _costs(series, _ask(machine, "wifi_cost", rounds, frames))
-        with Machine(kernel) as machine:  # a fresh one: radios are numbered from 0
             yield from _paths(series, _ask(machine, "wifi_paths"))
     yield Figure(f"{_STATIONS} stations made of their entries in Python, here", _read_ms(), "ms")
 

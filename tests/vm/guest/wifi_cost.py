@@ -15,7 +15,7 @@ from meshlens.packet.craft_wifi import dot11
 from meshlens.wifi.hooks.session import HookedSession, hooked_stations
 from tests.vm.guest.links import answer, shell
 from tests.vm.guest.medium import Medium, mac
-from tests.vm.guest.radios import BSSID, join, load, send
+from tests.vm.guest.radios import BSSID, join, radios, send
 
 HOOKS: tuple[Hook, ...] = ("fentry", "kprobe")
 STATIONS, FREQUENCY = 100, struct.pack("=I", 2412)
@@ -23,11 +23,13 @@ STATIONS, FREQUENCY = 100, struct.pack("=I", 2412)
 
 def main() -> None:
     rounds, frames = int(sys.argv[1]), int(sys.argv[2])
-    load(2)
-    join(2)
-    shell("modprobe pktgen")
-    pktgen(frames)
-    answer({"frame_ns": frame_ns(rounds, frames), "run_ns": run_ns(frames), "stations": hundred()})
+    with radios(2):
+        join(2)
+        shell("modprobe pktgen")
+        pktgen(frames)
+        costs = {"frame_ns": frame_ns(rounds, frames), "run_ns": run_ns(frames), "stations": hundred()}
+        Path("/proc/net/pktgen/kpktgend_0").write_text("rem_device_all\n")
+    answer(costs)
 
 
 def frame_ns(rounds: int, frames: int) -> dict[str, float]:

@@ -7,7 +7,7 @@ from meshlens.ebpf.tracing import Hook
 from meshlens.wifi.hooks.session import hooked_stations
 from tests.vm.guest.links import answer
 from tests.vm.guest.medium import Link, Medium, mac
-from tests.vm.guest.radios import join, known, load, send
+from tests.vm.guest.radios import join, known, radios, send
 
 RADIOS = 3
 #: Signals, tries and duplicates of data frames, from radio to radio.
@@ -23,8 +23,7 @@ HOOKS: tuple[Hook, ...] = ("fentry", "kprobe")
 
 
 def main() -> None:
-    load(RADIOS)
-    with Medium(RADIOS, {ends: Link(*how) for ends, how in LINKS.items()}) as medium:
+    with radios(RADIOS), Medium(RADIOS, {ends: Link(*how) for ends, how in LINKS.items()}) as medium:
         join(RADIOS)
         answer({hook: watched(hook, medium) for hook in HOOKS})
 

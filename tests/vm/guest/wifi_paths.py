@@ -12,7 +12,7 @@ from meshlens.ebpf.tracing import KernelTypes, Trace, attach_trace
 from meshlens.errors import MeshlensError
 from tests.vm.guest.links import answer
 from tests.vm.guest.medium import mac
-from tests.vm.guest.radios import GROUP, join, load, send
+from tests.vm.guest.radios import GROUP, join, radios, send
 
 #: In the order in which a frame comes by.
 FUNCTIONS = (
@@ -27,10 +27,9 @@ FRAMES = 50
 
 
 def main() -> None:
-    load(2)
-    join(2)
-    types = KernelTypes("mac80211")
-    with contextlib.ExitStack() as stack:
+    with radios(2), contextlib.ExitStack() as stack:
+        join(2)
+        types = KernelTypes("mac80211")
         programs: dict[str, Program | None] = {}
         for name in FUNCTIONS:
             try:

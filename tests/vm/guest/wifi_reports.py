@@ -176,7 +176,7 @@ def frame(kind: int, flags: int, first: bytes, second: bytes, sequence: int = 0,
 
 
 def main() -> None:
-    shell("modprobe mac80211_hwsim radios=0")
+    shell("modprobe mac80211")
     world = World()
     for case in (aggregates, described, odd_reports, receptions, damaged, duplicates):
         case(world)
