@@ -39,8 +39,10 @@ CLAIMS = (
     "stations",
     "wifi_monitor",
     "wifi_hooks",
+    "classify_flows",
     "serve",
     "fast_day",
+    "classify_ethernet",
     "classify_kernel",
 )
 

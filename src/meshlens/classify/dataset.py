@@ -12,14 +12,29 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import compress
 from pathlib import Path
-from typing import NamedTuple, Self
+from typing import Final, NamedTuple, Self
 
 from meshlens.classify.features import Feature, Sample
 from meshlens.classify.tasks import Task
 from meshlens.classify.truth import Row
 from meshlens.errors import MeshlensError, UsageError
 
-__all__ = ["Dataset", "LabelFile", "Labelled", "Skipped", "Table", "read_dataset", "read_labels"]
+__all__ = [
+    "EARLY_WEIGHT",
+    "Dataset",
+    "LabelFile",
+    "Labelled",
+    "Lessons",
+    "Skipped",
+    "Table",
+    "read_dataset",
+    "read_labels",
+]
+
+
+#: A row as it was before its sample was whole counts so much for learning: enough to be known, too little to
+#: blur what whole ones say.
+EARLY_WEIGHT: Final = 0.05
 
 
 class Skipped(NamedTuple):
@@ -54,11 +69,20 @@ class LabelFile:
             raise UsageError(f"{self.path}: no column {column!r}; there are {', '.join(self.columns)}")
 
 
+class Lessons(NamedTuple):
+    """Rows to learn from, and how much each counts."""
+
+    rows: list[tuple[int, ...]]
+    labels: list[str]
+    weights: list[float]
+
+
 @dataclass(frozen=True, slots=True)
 class Table:
     """Rows that a model learns from or is tested with: the same position in each of the tuples is one sample.
 
     Rows with equal `groups` never stand on both sides of a split. `numbers` are those of the label file.
+    `early`: what each row was like before; see Sample.
     """
 
     features: tuple[Feature, ...]
@@ -67,9 +91,23 @@ class Table:
     groups: tuple[str, ...]
     samples: tuple[Sample, ...]
     numbers: tuple[str, ...]
+    early: tuple[tuple[tuple[int, ...], ...], ...] = ()
 
     def __len__(self) -> int:
         return len(self.rows)
+
+    def lessons(self, positions: Collection[int]) -> Lessons:
+        """What a model learns of these rows: themselves, and with less weight what they were like before.
+
+        A model that saw whole samples only has nothing to say of those that have just begun.
+        """
+        rows, labels, weights = list[tuple[int, ...]](), list[str](), list[float]()
+        for place in positions:
+            early = self.early[place] if self.early else ()
+            rows += [self.rows[place], *early]
+            weights += [1.0, *(EARLY_WEIGHT for _ in early)]
+            labels += [self.labels[place]] * (1 + len(early))
+        return Lessons(rows, labels, weights)
 
     def only(self, positions: Collection[int]) -> Self:
         """These rows."""
@@ -79,6 +117,7 @@ class Table:
             labels=tuple(self.labels[place] for place in positions),
             groups=tuple(self.groups[place] for place in positions),
             samples=tuple(self.samples[place] for place in positions),
+            early=tuple(self.early[place] for place in positions) if self.early else (),
             numbers=tuple(self.numbers[place] for place in positions),
         )
 
@@ -98,6 +137,7 @@ class Table:
             self,
             features=tuple(compress(self.features, kept)),
             rows=tuple(tuple(compress(row, kept)) for row in self.rows),
+            early=tuple(tuple(tuple(compress(row, kept)) for row in rows) for rows in self.early),
         )
 
     def repeated(self, least_groups: int = 2) -> Self:
@@ -144,6 +184,7 @@ class Dataset:
             _joined_groups([one.row[group] or one.row["file"] for one in chosen], chosen),
             tuple(one.sample for one in chosen),
             tuple(one.row["row"] for one in chosen),
+            tuple(one.sample.early for one in chosen),
         )
 
 

@@ -29,6 +29,7 @@ class Sample:
     `name` says whose it is: a MAC address, or the ends of a flow as its task writes them; `file` is the
     capture's path or the interface. `first_ns` is the time of its first packet, since the epoch. `packets`
     is how many it sent, as far as the task counts them: what tells the busiest station of a capture.
+    `early` are rows as they were before, at moments when a program in the kernel asks the model.
     """
 
     file: str
@@ -36,6 +37,7 @@ class Sample:
     first_ns: int
     values: tuple[int, ...]
     packets: int = 0
+    early: tuple[tuple[int, ...], ...] = ()
 
 
 def clip(value: int) -> int:

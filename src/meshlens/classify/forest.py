@@ -72,8 +72,18 @@ class Forest:
         return tuple(_tree(part.tree_) for part in self._parts)
 
 
-def fit(recipe: Recipe, rows: Sequence[Sequence[int]], labels: Sequence[str], *, seed: int = 0) -> Forest:
-    """Learn the labels of the rows. Raises UsageError if scikit-learn is not installed."""
+def fit(
+    recipe: Recipe,
+    rows: Sequence[Sequence[int]],
+    labels: Sequence[str],
+    weights: Sequence[float] | None = None,
+    *,
+    seed: int = 0,
+) -> Forest:
+    """Learn the labels of the rows; `weights`: how much each counts.
+
+    Raises UsageError if scikit-learn is not installed.
+    """
     settings: dict[str, Any] = {
         "max_depth": recipe.depth,
         "min_samples_leaf": recipe.rows,
@@ -89,7 +99,7 @@ def fit(recipe: Recipe, rows: Sequence[Sequence[int]], labels: Sequence[str], *,
             estimator = learner("sklearn.ensemble").ExtraTreesClassifier(recipe.trees, **settings)
         case "random-forest":
             estimator = learner("sklearn.ensemble").RandomForestClassifier(recipe.trees, **settings)
-    return Forest(estimator.fit(array(rows), learner("numpy").array(labels)))
+    return Forest(estimator.fit(array(rows), learner("numpy").array(labels), sample_weight=weights))
 
 
 def learner(module: str) -> Any:

@@ -14,6 +14,7 @@ from meshlens.ebpf.bpffs import BPFFS, is_bpffs
 from meshlens.ebpf.constants import BPF_F_MMAPABLE, AttachType, Command, MapType, ProgramType
 from meshlens.ebpf.cpus import possible_cpus
 from meshlens.ebpf.helpers import Helper
+from meshlens.ebpf.insn import R1, R10
 from meshlens.ebpf.maps import MapSpec
 from meshlens.ebpf.program import ProgramSpec
 from meshlens.ebpf.statistics import run_statistics
@@ -26,7 +27,7 @@ from meshlens.errors import MeshlensError, NotSupported
 if TYPE_CHECKING:  # tracing is imported when it is tried
     from meshlens.ebpf.target import Hook
 
-__all__ = ["Feature", "features", "has_coarse_clock", "has_tcx"]
+__all__ = ["Feature", "features", "has_atomic_fetch", "has_coarse_clock", "has_tcx"]
 
 
 class Feature(NamedTuple):
@@ -59,6 +60,21 @@ def has_coarse_clock() -> bool:
     try:
         ProgramSpec("probe", ProgramType.SOCKET_FILTER, a).load().close()
     except VerifierError:  # "invalid func"
+        return False
+    return True
+
+
+@cache
+def has_atomic_fetch() -> bool:
+    """Whether an atomic addition can say what was there before (Linux 5.12)."""
+    a = Asm()
+    a.store(R10, -8, 0, 8)
+    a.mov(R1, 1)
+    a.atomic_fetch_add(R10, -8, R1, 8)
+    a.ret(0)
+    try:
+        ProgramSpec("probe", ProgramType.SOCKET_FILTER, a).load().close()
+    except VerifierError:  # "BPF_STX uses reserved fields"
         return False
     return True
 

@@ -12,6 +12,7 @@ from meshlens.classify.features import Feature
 from meshlens.probes.stations.protocols import CLASSES
 
 __all__ = [
+    "EARLY",
     "FEATURES",
     "GAP_BINS",
     "KINDS",
@@ -22,7 +23,9 @@ __all__ = [
     "SIZE_BINS",
     "SLOTS",
     "SMALL",
+    "SMALL_STEP",
     "STATE",
+    "STEP",
     "WINDOW",
     "WORDS",
     "place",
@@ -31,6 +34,9 @@ __all__ = [
 #: Packets of a station that count; what it sends later changes nothing and costs a look-up. A device that
 #: joins a network has said by then what tells it apart: see docs/classify-ethernet.md for the figures.
 WINDOW: Final = 128
+#: The program asks the model whenever a station has sent a power of two of packets; a model learns how
+#: stations look then, from these on: those before say too little.
+EARLY: Final = (8, 16, 32, 64)
 #: Of so many packets each is known by itself, of the others sums and histograms.
 SLOTS: Final = 24
 #: So many sizes of payloads, of queries, of datagrams, and ports are known one by one.
@@ -52,8 +58,8 @@ KIND_OF_CLASS: Final = tuple(map(_kind, CLASSES))
 #: What is known of the packets of each kind. `since` is 1 more than the milliseconds to the first, 0: none.
 PER_KIND: Final = ("packets", "bytes", "first", "least", "most", "since")
 
-#: Sizes below SMALL are told apart by 8 bytes, those above by 84: 48 bins in all.
-SIZE_BINS, SMALL = 48, 256
+#: Sizes below SMALL are told apart in steps of SMALL_STEP bytes, those above in steps of STEP.
+SIZE_BINS, SMALL, SMALL_STEP, STEP = 48, 256, 8, 84
 #: Gap bin n has 4**n microseconds or more; the last one all above, too.
 GAP_BINS: Final = 16
 

@@ -8,7 +8,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
-__all__ = ["DHCP", "DHCP_BYTES", "MAGIC", "TCP", "TCP_BYTES", "Asked", "Syn", "Walk", "asked", "mix", "syn"]
+__all__ = [
+    "ASKED", "DHCP", "DHCP_BYTES", "FACTOR", "HASH_MASK", "MAGIC", "MSS", "NAME", "SCALE", "TCP", "TCP_BYTES",
+    "TYPE", "VENDOR", "Asked", "Syn", "Walk", "asked", "mix", "syn",
+]  # fmt: skip
 
 #: "This is DHCP", before the options.
 MAGIC: Final = 0x63825363
@@ -16,9 +19,10 @@ MAGIC: Final = 0x63825363
 #: 2131); a TCP header with options has 60 at most.
 DHCP_BYTES, TCP_BYTES = 312, 60
 
-_ASKED, _VENDOR, _NAME, _TYPE = 55, 60, 12, 53
-_MSS, _SCALE = 2, 3
-_HASH_MASK: Final = 0xFFFFFF
+#: Options of DHCP (RFC 2132): what is asked for, vendor class, host name, message type; of TCP.
+ASKED, VENDOR, NAME, TYPE = 55, 60, 12, 53
+MSS, SCALE = 2, 3
+FACTOR, HASH_MASK = 31, 0xFFFFFF
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +64,7 @@ class Syn(NamedTuple):
 
 def mix(seed: int, byte: int) -> int:
     """A hash of 24 bits with one more byte in it."""
-    return (seed * 31 + byte + 1) & _HASH_MASK
+    return (seed * FACTOR + byte + 1) & HASH_MASK
 
 
 def asked(data: bytes) -> Asked:
@@ -71,15 +75,15 @@ def asked(data: bytes) -> Asked:
     for code, length, byte in _walk(DHCP, data[:DHCP_BYTES]):
         if length is not None:
             found["options"] = mix(found["options"], code)
-            if code == _VENDOR:
+            if code == VENDOR:
                 found["vendor_bytes"] = length
-            elif code == _NAME:
+            elif code == NAME:
                 found["name_bytes"] = length
-        elif code == _ASKED:
+        elif code == ASKED:
             found["asked"] = mix(found["asked"], byte)
-        elif code == _VENDOR:
+        elif code == VENDOR:
             found["vendor"] = mix(found["vendor"], byte)
-        elif code == _TYPE:
+        elif code == TYPE:
             found["type"] = byte
     return Asked(**found)
 
@@ -91,9 +95,9 @@ def syn(data: bytes) -> Syn:
     for code, length, byte in _walk(TCP, data[:end]):
         if length is not None:
             found["options"] = mix(found["options"], code)
-        elif code == _MSS:
+        elif code == MSS:
             found["mss"] = (found["mss"] << 8 | byte) & 0xFFFF
-        elif code == _SCALE:
+        elif code == SCALE:
             found["scale"] = byte + 1
     return Syn(**found)
 

@@ -9,6 +9,7 @@ from typing import Final
 
 from meshlens.classify.ethernet_station import options
 from meshlens.classify.ethernet_station.features import (
+    EARLY,
     FEATURES,
     GAP_BINS,
     KIND_OF_CLASS,
@@ -18,7 +19,9 @@ from meshlens.classify.ethernet_station.features import (
     SIZE_BINS,
     SLOTS,
     SMALL,
+    SMALL_STEP,
     STATE,
+    STEP,
     WINDOW,
     place,
 )
@@ -68,12 +71,16 @@ def _add(entries: dict[bytes, "Entry"], data: bytes, wire_length: int, time_ns: 
 
 
 class Entry:
-    """The row of one station, and what is remembered behind it; `packets` are those in the window."""
+    """The row of one station, and what is remembered behind it; `packets` are those in the window.
 
-    __slots__ = ("first_ns", "values")
+    `early` are rows as they were after EARLY packets.
+    """
+
+    __slots__ = ("early", "first_ns", "values")
 
     def __init__(self, mac: bytes, first_ns: int) -> None:
         self.first_ns = first_ns
+        self.early: list[tuple[int, ...]] = []
         self.values = [0] * (len(FEATURES) + len(STATE))
         self.values[PLACE["oui"]] = int.from_bytes(mac[:3])
 
@@ -87,7 +94,8 @@ class Entry:
         return tuple(self.values[: len(FEATURES)])
 
     def sample(self, file: str, mac: bytes) -> Sample:
-        return Sample(file, mac.hex(":"), self.first_ns, self.row, self.packets)
+        early = tuple(row for row in self.early if row != self.row)
+        return Sample(file, mac.hex(":"), self.first_ns, self.row, self.packets, early)
 
     def add(self, data: bytes, wire_length: int, time_ns: int) -> bool:
         """Add a frame, which has an Ethernet header; False if it changes nothing."""
@@ -121,6 +129,8 @@ class Entry:
             for name, value in slots.items():
                 values[PLACE[f"{name}_{before}"]] = value
         self._count("packets")
+        if before + 1 in EARLY:
+            self.early.append(self.row)
         return True
 
     def _count(self, name: str, amount: int = 1) -> int:
@@ -216,8 +226,8 @@ class Entry:
 def size_bin(size: int) -> int:
     """Where a size is counted."""
     if size < SMALL:
-        return size // 8
-    return min(SMALL // 8 + (size - SMALL) // 84, SIZE_BINS - 1)
+        return size // SMALL_STEP
+    return min(SMALL // SMALL_STEP + (size - SMALL) // STEP, SIZE_BINS - 1)
 
 
 def bucket(word: int) -> int:

@@ -15,7 +15,6 @@ from meshlens.ebpf import (
     R2,
     R3,
     R6,
-    R7,
     R8,
     R9,
     R10,
@@ -45,6 +44,7 @@ from meshlens.probes.stations.entry import (
 )
 from meshlens.probes.stations.first import emit_first
 from meshlens.probes.stations.frame import FRAMES, Frame, Hook
+from meshlens.probes.stations.headers import emit_headers
 from meshlens.probes.stations.layout import (
     BLANK,
     FIRST_SEEN,
@@ -54,7 +54,7 @@ from meshlens.probes.stations.layout import (
     TAG_STEP,
     station_maps,
 )
-from meshlens.probes.stations.protocols import BATADV_CLASS, CLASSES, IS_DHCP, IS_SYN, IS_VLAN
+from meshlens.probes.stations.protocols import BATADV_CLASS, CLASSES, IS_DHCP, IS_SYN
 from meshlens.probes.stations.record import StationKind
 from meshlens.probes.stations.tables import TABLES, fill_tables
 from meshlens.probes.tally import emit_tally
@@ -123,7 +123,7 @@ class _StationProgram:
         self.later.append(self.frame.measure())
         if compiled:
             emit_filter(asm, compiled, self.direction, out="out", unreadable="unreadable", hook=hook)
-        self.dissect()
+        emit_headers(asm, self.frame, self.direction, done="parsed", unreadable="unreadable")
         asm.block("add to the station")
         asm.label("parsed")
         self.behind()
@@ -151,35 +151,6 @@ class _StationProgram:
             asm.mov(R0, 0)  # never: only the verifier does not know
         asm.label(known)
         asm.store(R10, _CPU, R0, 8)
-
-    def dissect(self) -> None:
-        """Read the outer headers; if not all are in packet memory, once more when they are."""
-        asm, short = self.asm, self.frame.short
-        asm.block("dissect")
-        self.begin(short)
-        if short:
-            asm.block("dissect what was not linear")
-            asm.label(short)
-            self.frame.pull()
-            self.begin(None)
-
-    def begin(self, short: str | None) -> None:
-        asm = self.asm
-        asm.field(R7, R6, self.frame.context.data_end)
-        asm.field(R8, R6, self.frame.context.data)
-        self.frame.tag(R1)
-        asm.alu("<<=", R1, IS_VLAN.bit_length() - 1)
-        asm.store(R10, FACTS, R1, 4)
-        self.read_frame(done="parsed", unreadable="unreadable", short=short)
-
-    def read_frame(self, *, done: str, unreadable: str, short: str | None) -> None:
-        """Dissect the Ethernet frame at R8."""
-        asm = self.asm
-        asm.store(R10, TTL, 0, 4)
-        dissection = Dissection(
-            asm, self.direction, self.frame.context, done=done, unreadable=unreadable, short=short
-        )
-        dissection.emit()
 
     def behind(self) -> None:
         """R8 = where the headers end, as a number: all paths are one to the verifier from here on."""
@@ -294,7 +265,9 @@ class _StationProgram:
         self.shorten()
         self.point(_MAX_INNER)
         asm.store(R10, FACTS, 0, 4)
-        self.read_frame(done="carried", unreadable="out", short=None)
+        asm.store(R10, TTL, 0, 4)
+        context = self.frame.context
+        Dissection(asm, self.direction, context, done="carried", unreadable="out", short=None).emit()
         asm.block("add to the inner station")
         asm.label("carried")
         self.behind()
