@@ -56,7 +56,11 @@ def watch(forest: Forest, table: Table, weighing: Weighing, *, seed: int = 0) ->
     features = numpy.argsort(-weights, kind="stable")[:WATCHED]
     features = sorted(int(feature) for feature in features if weights[feature] > 0)
     gains = weights / weights.sum() * (_WEIGHT * forest.count * ONE)
-    low, high = _bounds(rows[:, features], labels, numpy.array(forest.classes))
+    # Samples that have just begun are not strange for that.
+    taught = table.lessons(range(len(table)))
+    low, high = _bounds(
+        array(taught.rows)[:, features], numpy.array(taught.labels), numpy.array(forest.classes)
+    )
     return Watch(
         tuple(features),
         tuple(int(gains[feature]) for feature in features),
