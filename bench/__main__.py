@@ -38,6 +38,7 @@ CLAIMS = (
     "together",
     "stations",
     "wifi_monitor",
+    "classify_flows",
     "serve",
     "fast_day",
     "classify_ethernet",

@@ -58,7 +58,11 @@ QUESTIONS: Final = (
     ),
     Question("Wi-Fi model, by session, no OUI", *_WIFI, "session_group", 0.804, 0.86, _OUI),
     Question(
-        "Wi-Fi, known against unknown models, by unit, no OUI", *_WIFI, "unit_group", 0.75, 0.88, _OUI,
+        "Wi-Fi, known against unknown models, by session, no OUI", *_WIFI, "session_group", 0.75, 0.88, _OUI,
+        ways="unknown",
+    ),
+    Question(
+        "Wi-Fi, known against unknown models, by unit, no OUI", *_WIFI, "unit_group", None, None, _OUI,
         ways="unknown",
     ),
     Question(

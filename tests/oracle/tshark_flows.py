@@ -27,7 +27,7 @@ _FIELDS: Final = (
     *(f"{name}.{port}" for name in sorted(set(_WITH_PORTS.values())) for port in ("srcport", "dstport")),
 )  # fmt: skip
 _ETHERNET_BYTES: Final = 14
-_BEFORE_IP: Final = {"eth", "ethertype", "vlan", "raw"}
+_BEFORE_IP: Final = {"eth", "ethertype", "vlan", "raw", "null", "sll"}
 
 
 @dataclass(slots=True)

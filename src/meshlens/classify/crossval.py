@@ -99,7 +99,7 @@ def cross_validate(
         learnt = table.only(places)
         forest = learn(learnt, recipe, seed=seed)
         nodes = max(nodes, forest.nodes)
-        watched = watch(forest, learnt, weighing, seed=seed) if weighing else None
+        watched = watch(forest, learnt, weighing, seed=seed)
         for place, one in zip(test, judge(forest, table.only(test).rows, watched), strict=True):
             judged[place] = one
     return OutOfFold(table.labels, tuple(judged), nodes)
@@ -117,7 +117,7 @@ def open_set(
 
     In each turn a fold of the labels and a fold of the groups are kept back. Rows of the first are unknown;
     rows of the second are known, unless their label is kept back or comes in no other group. The answer is
-    given for each way to weigh what is watched; None watches nothing.
+    given for each way to weigh what is watched.
     """
     label_of = label_folds(table.labels, folds, seed)
     group_of = grouped_folds(table.labels, table.groups, folds, seed)
@@ -131,7 +131,7 @@ def open_set(
         strange = table.only([i for i in range(len(table)) if label_of[i] == turn])
         forest = learn(learnt, recipe, seed=seed)
         for weighing, answer in seen.items():
-            watched = watch(forest, learnt, weighing, seed=seed) if weighing else None
+            watched = watch(forest, learnt, weighing, seed=seed)
             judged = judge(forest, known.rows, watched)
             answer.known += judged
             answer.known_right += [one.name == name for one, name in zip(judged, known.labels, strict=True)]

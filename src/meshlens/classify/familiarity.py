@@ -17,14 +17,15 @@ from meshlens.classify.splits import grouped_folds
 __all__ = ["WATCHED", "WEIGHINGS", "Watch", "Weighing", "watch"]
 
 #: So many features are watched: each costs the kernel two comparisons.
-WATCHED: Final = 32
+WATCHED: Final = 64
 #: What all features together may add, in units of all votes of the trees: votes decide among equals only.
 _WEIGHT: Final = 20
 
 #: How much a feature counts: as much as trees use it; or that, times how much more often a row is outside of
 #: the most similar other label than outside of its own label, seen in other groups (as a logarithm).
 Weighing = Literal["importance", "reliability"]
-WEIGHINGS: Final[tuple[Weighing, ...]] = ("importance", "reliability")
+#: What is tried; None watches nothing.
+WEIGHINGS: Final[tuple[Weighing | None, ...]] = (None, "importance", "reliability")
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,8 +45,10 @@ class Watch:
         return inside @ numpy.asarray(self.gains, dtype="int64")
 
 
-def watch(forest: Forest, table: Table, weighing: Weighing, *, seed: int = 0) -> Watch | None:
+def watch(forest: Forest, table: Table, weighing: Weighing | None, *, seed: int = 0) -> Watch | None:
     """What to watch besides the trees of `forest`, which learnt from `table`; None if nothing counts."""
+    if weighing is None:
+        return None
     numpy = learner("numpy")
     rows, labels = array(table.rows), numpy.array(table.labels)
     weights = forest.estimator.feature_importances_
@@ -56,10 +59,9 @@ def watch(forest: Forest, table: Table, weighing: Weighing, *, seed: int = 0) ->
     features = numpy.argsort(-weights, kind="stable")[:WATCHED]
     features = sorted(int(feature) for feature in features if weights[feature] > 0)
     gains = weights / weights.sum() * (_WEIGHT * forest.count * ONE)
-    # Samples that have just begun are not strange for that.
-    taught = table.lessons(range(len(table)))
+    lessons = table.lessons(range(len(table)))  # samples that have just begun are familiar as well
     low, high = _bounds(
-        array(taught.rows)[:, features], numpy.array(taught.labels), numpy.array(forest.classes)
+        array(lessons.rows)[:, features], numpy.array(lessons.labels), numpy.array(forest.classes)
     )
     return Watch(
         tuple(features),

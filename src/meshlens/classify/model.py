@@ -59,8 +59,8 @@ class Model:
     `features` are names of the task's features: rows for `votes` and `classify` have these, in this order.
     A verdict whose votes are below `least_votes` is unknown. `calibration`: ascending (votes, confidence)
     points, between which confidence is linear. `about`: metrics, split, digest of the training data, licence.
-    `gains`: (feature, votes) of the features that are watched; `bounds`: for each class, the (lowest, highest)
-    value of each of these that gains the votes.
+    `gains`: (feature, votes) of the features that are watched; `bounds`: for each class, the (lowest,
+    highest) value of each of these that gains the votes.
     """
 
     task: str

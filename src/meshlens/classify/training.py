@@ -37,7 +37,7 @@ class Tested:
     out_of_fold: OutOfFold
     leaky: Report
     seen: OpenSet
-    weighing: Weighing
+    weighing: Weighing | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +87,6 @@ def _test(table: Table, repeated: Table, recipe: Recipe, folds: int, seed: int) 
     """Measure a recipe, and find the way to weigh that tells unknown labels best."""
     answers = open_set(table, recipe, folds=folds, seed=seed)
     weighing = max(answers, key=lambda one: answers[one].auroc or 0)
-    assert weighing is not None
     out_of_fold = cross_validate(repeated, recipe, weighing=weighing, folds=folds, seed=seed)
     at_random = random_folds(repeated.labels, folds, seed)
     leaky = cross_validate(repeated, recipe, folds=at_random, seed=seed).report
@@ -118,6 +117,7 @@ def _model(
             "groups": len(set(table.groups)),
             "nodes": forest.nodes,
             "node_budget": NODE_BUDGET,
+            "watched": tested.weighing if tested else None,
             "seed": seed,
             "scikit-learn": version("scikit-learn"),
             "metrics": _metrics(tested) if tested else {},

@@ -21,7 +21,7 @@ FlowKey = tuple[str, str, str, str]
 
 #: Columns that name a station, the first that a row fills.
 _MAC_COLUMNS: Final = ("device_mac", "station_mac", "mac", "station")
-_FLOW_NAME: Final = re.compile(r"(\w+) \[?([^\s\]]+?)\]?:(\d+) \S+ \[?([^\s\]]+?)\]?:(\d+)")
+_FLOW_NAME: Final = re.compile(r"(\w+) \[?([^\s\]]+?)\]?:(\d+) \S+ \[?([^\s\]]+?)\]?:(\d+)(?!\S)")
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,7 +25,10 @@ def training_lines(training: Training, split: str) -> Iterator[str]:
     yield f"{about['rows']} rows, {len(training.model.classes)} classes, {about['groups']} groups"
     for one in training.tried:
         mark = "*" if one.recipe == training.recipe else " "
-        yield f"{mark} macro-F1 {one.f1_macro:.3f}  {one.nodes:>6} nodes  {one.recipe}"
+        yield (
+            f"{mark} F1 macro {one.f1_macro:.3f}, weighted {one.f1_weighted:.3f}  {one.nodes:>6} nodes  "
+            f"{one.recipe}"
+        )
     if not (tested := training.tested):
         yield "not tested: no two labels come in two groups or more; figures need captures of more units"
         return
@@ -87,7 +90,12 @@ def figures_json(figures: Mapping[str, Any]) -> str:
 def training_json(training: Training) -> str:
     """What training came to as one JSON object: what the model's file says of itself, what was tried."""
     tried = [
-        {"recipe": str(one.recipe), "f1_macro": round(one.f1_macro, 4), "nodes": one.nodes}
+        {
+            "recipe": str(one.recipe),
+            "f1_macro": round(one.f1_macro, 4),
+            "f1_weighted": round(one.f1_weighted, 4),
+            "nodes": one.nodes,
+        }
         for one in training.tried
     ]
     return json.dumps({**training.model.about, "tried": tried})

@@ -333,3 +333,33 @@ def test_a_model_is_explained(toy_task: str, tmp_path: Path, capsys: pytest.Capt
     assert told["verified"][0] > 50
     assert run(["classify", "explain", str(path), "--emit", "asm"]) == 0
     assert "tree 0" in capsys.readouterr().out
+
+
+def test_rows_of_an_interface_are_written_as_a_table_without_addresses(
+    netns_pair: NetNsPair, toy_task: str, tmp_path: Path
+) -> None:
+    """By the task of stations on Ethernet: what is there with their first packets."""
+    words = [sys.executable, "-m", "meshlens", "classify", "features", "--task", "ethernet-station", "veth0"]
+    process = netns_pair.far.run(
+        lambda: subprocess.Popen(
+            [*words, "-o", str(tmp_path / "f.csv")],
+            env={**os.environ, **PATHS}, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        )
+    )  # fmt: skip
+
+    def at_work() -> bool:
+        return bool(netns_pair.far.run(lambda: attached(netns_pair.far.ifindex)))
+
+    deadline = time.monotonic() + 30
+    while not at_work() and time.monotonic() < deadline:
+        time.sleep(0.2)
+    time.sleep(0.5)
+    netns_pair.near.send(*[packet(1, 100)] * 8, *[packet(2, 400)] * 8)
+    time.sleep(0.5)
+    process.send_signal(signal.SIGINT)
+    _, complaints = process.communicate(timeout=30)
+    assert not complaints
+    table = (tmp_path / "f.csv").read_text()
+    assert table.count("\n") == 3
+    assert table.count("veth0,") == 2
+    assert mac(1) not in table

@@ -14,7 +14,7 @@ from textual.pilot import Pilot
 from meshlens.cli.top_app import TopApp
 from meshlens.cli.top_grid import Grid
 from meshlens.cli.top_pages import Pages
-from meshlens.probes.reading import Reading
+from meshlens.readings.reading import Reading
 from tests.readings import reading, readings
 
 MAC = reading(0).stations[1].mac

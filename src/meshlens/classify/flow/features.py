@@ -16,6 +16,7 @@ __all__ = [
     "FEATURES",
     "KEPT_BYTES",
     "LENGTH_PLACES",
+    "OTHER_PORTS",
     "PACKETS",
     "PLACE",
 ]
@@ -29,6 +30,9 @@ CONTENT_BYTES: Final = 16
 KEPT_BYTES: Final = 8
 #: Where many protocols have the length of a message: DNS over TCP and SMB; STUN and RADIUS; TLS.
 LENGTH_PLACES: Final = (0, 2, 3)
+#: Ports where a service is commonly found as well, and the one that it is known by; see IANA's service names
+#: (http-alt, https-alt) and what servers in development, proxies and control panels take.
+OTHER_PORTS: Final = {591: 80, 3128: 80, 8000: 80, 8008: 80, 8080: 80, 8081: 80, 8888: 80, 8443: 443}
 
 
 def _of_packets() -> Iterator[Feature]:
@@ -71,6 +75,7 @@ FEATURES: Final = (
     Feature("src_port", "ports"),
     Feature("dst_port", "ports"),
     Feature("low_port", "ports"),
+    Feature("service_port", "ports"),
 )
 #: Where a feature stands in the row, by its name.
 PLACE: Final = {feature.name: place for place, feature in enumerate(FEATURES)}

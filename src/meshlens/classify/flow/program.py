@@ -9,12 +9,12 @@ from typing import Final, Literal
 from meshlens.classify.features import MAX_VALUE
 from meshlens.classify.flow import TASK
 from meshlens.classify.flow.facts import Stack, emit_facts
-from meshlens.classify.flow.features import FEATURES, PACKETS, PLACE
+from meshlens.classify.flow.features import FEATURES, OTHER_PORTS, PACKETS, PLACE
 from meshlens.classify.flow.fill import emit_fill
+from meshlens.classify.flow.sample import name_of
 from meshlens.classify.kernel import entry
 from meshlens.classify.kernel.entry import OUTCOMES, SAMPLES, VERDICT, emit_cpu_part, row_offset
 from meshlens.classify.kernel.sampler import Sampler
-from meshlens.classify.truth import flow_name
 from meshlens.ebpf import (
     NOEXIST,
     R0,
@@ -38,12 +38,11 @@ from meshlens.ebpf import (
 from meshlens.ebpf.contexts import Skb
 from meshlens.probes.flows.layout import KEY_BYTES, unpack_key
 from meshlens.probes.flows.parse import KEY, emit_parse
-from meshlens.probes.flows.record import flow_ends
 from meshlens.probes.snapshot import Direction
 from meshlens.probes.tally import emit_tally
 from meshlens.probes.wire import emit_leave_copies, emit_wire_packets
 
-__all__ = ["SAMPLER", "flow_program", "name_of"]
+__all__ = ["SAMPLER", "entry_name", "flow_program"]
 
 #: "exact": the monotonic clock; "skb": the skb's tstamp, so that frames of a file can be given to it.
 Clock = Literal["exact", "skb"]
@@ -166,6 +165,12 @@ class _FlowProgram:
         with asm.if_(R1, ">", R2):
             asm.mov(R1, R2)
         self.set("low_port", R1)
+        for port, service in OTHER_PORTS.items():
+            asm.mov(R2, service)
+            asm.jump_if(R1, "==", port, "served")
+        asm.mov(R2, R1)
+        asm.label("served")
+        self.set("service_port", R2)
         asm.call(Helper.map_update_elem, SAMPLES, self.stack.key, R7, NOEXIST)
         asm.call(Helper.map_lookup_elem, SAMPLES, self.stack.key)
         asm.jump_if(R0, "!=", 0, "found")  # ours, or that of a CPU that was faster
@@ -188,10 +193,10 @@ class _FlowProgram:
         asm.jump("out")
 
 
-def name_of(key: bytes, value: bytes = b"") -> str:
-    """The name of the flow behind a key; with its value, beginning with the end that began."""
-    way = value[_FIRST_WAY : _FIRST_WAY + 4] != bytes(4) if value else False
-    return flow_name(*flow_ends(unpack_key(key), int(way)))
+def entry_name(key: bytes, value: bytes = b"") -> str:
+    """The name of the flow of an entry; without its value, the lesser end is named first."""
+    back = any(value[_FIRST_WAY : _FIRST_WAY + 4])
+    return name_of(unpack_key(key), int(back))
 
 
-SAMPLER: Final = Sampler(TASK, KEY_BYTES, frozenset({_ETHERNET}), ("in", "out"), flow_program, name_of)
+SAMPLER: Final = Sampler(TASK, KEY_BYTES, frozenset({_ETHERNET}), ("in", "out"), flow_program, entry_name)

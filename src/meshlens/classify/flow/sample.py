@@ -20,16 +20,17 @@ from meshlens.classify.flow.features import (
     FEATURES,
     KEPT_BYTES,
     LENGTH_PLACES,
+    OTHER_PORTS,
     PACKETS,
     PLACE,
 )
 from meshlens.classify.truth import flow_name
 from meshlens.packet.capture import CapturedFrame, CaptureError, read_capture
-from meshlens.probes.flows.layout import Key
+from meshlens.probes.flows.layout import IN_BATADV, Key
 from meshlens.probes.flows.packet import TCP, Dissected, NotIp, Unreadable, dissect
 from meshlens.probes.flows.record import flow_ends
 
-__all__ = ["MAX_REST", "UDP_HEADERS", "FlowRow", "PacketFacts", "packet_facts", "read"]
+__all__ = ["MAX_REST", "UDP_HEADERS", "FlowRow", "FlowRows", "PacketFacts", "name_of", "packet_facts", "read"]
 
 #: UDP and UDP-Lite: bytes of the header.
 UDP_HEADERS: Final = {17: 8, 136: 8}
@@ -73,12 +74,11 @@ class FlowRow:
         row._set("src_port", ports[way])
         row._set("dst_port", ports[1 - way])
         row._set("low_port", min(ports))
+        row._set("service_port", OTHER_PORTS.get(min(ports), min(ports)))
         return row
 
     def add(self, way: int, time_ns: int, facts: PacketFacts) -> None:
-        """Add a packet, unless all that count are there."""
-        if self.packets == PACKETS:
-            return
+        """Add one of the first packets."""
         self.packets += 1
         number, back = self.packets, way != self.way
         self._set(f"size_{number}", facts.size)
@@ -147,7 +147,7 @@ def packet_facts(frame: CapturedFrame, packet: Dissected) -> PacketFacts:
         if len(tcp) >= _TCP_HEADER_BYTES and (tcp[12] >> 4) * 4 >= _TCP_HEADER_BYTES:
             header = tcp_header = (tcp[12] >> 4) * 4
             window = int.from_bytes(tcp[14:16])
-            if tcp_header > _TCP_HEADER_BYTES and tcp[20:22] == _MSS:
+            if tcp_header > _TCP_HEADER_BYTES and tcp[20:22] == _MSS and len(tcp) == 24:
                 mss = int.from_bytes(tcp[22:24])
     elif packet.transport:
         header = UDP_HEADERS.get(packet.packet.key.protocol, 0)
@@ -157,32 +157,48 @@ def packet_facts(frame: CapturedFrame, packet: Dissected) -> PacketFacts:
     return PacketFacts(size, payload, packet.packet.flags, ttl, tcp_header, window, mss, content)
 
 
+def name_of(key: Key, way: int) -> str:
+    """The name of a flow whose first packet went this way; it says whether frames of a mesh carry it."""
+    return flow_name(*flow_ends(key, way)) + (" in batadv" if key.version & IN_BATADV else "")
+
+
+class FlowRows:
+    """The rows of all flows among the frames that were added."""
+
+    def __init__(self) -> None:
+        self._rows: dict[Key, FlowRow] = {}
+
+    def add(self, frame: CapturedFrame) -> None:
+        """Add a frame to the row of its flow, if it is in one."""
+        try:
+            packet = dissect(frame.data, frame.link_type)
+        except (NotIp, Unreadable):
+            return
+        key, way, _ = packet.packet
+        row = self._rows.get(key)
+        if row is None:
+            row = self._rows[key] = FlowRow.begin(key, way, frame.timestamp_ns)
+        if row.packets < PACKETS:
+            row.add(way, frame.timestamp_ns, packet_facts(frame, packet))
+
+    def samples(self, file: str) -> Iterator[Sample]:
+        """The flows, by their first packets, as those of `file`."""
+        for key, row in self._rows.items():
+            yield Sample(file, name_of(key, row.way), row.first_ns, tuple(row.values), row.packets)
+
+
 def read(path: str | os.PathLike[str]) -> Iterator[Sample]:
     """The flows of a capture file, by their first packets.
 
     Raises CaptureError where the file is broken, after the flows before that place.
     """
-    rows: dict[Key, FlowRow] = {}
-    broken = None
+    flows, broken = FlowRows(), None
     with read_capture(path) as reader:
         try:
             for frame in reader:
-                _add(rows, frame)
+                flows.add(frame)
         except CaptureError as error:
             broken = error
-    for key, row in rows.items():
-        name = flow_name(*flow_ends(key, row.way))
-        yield Sample(os.fspath(path), name, row.first_ns, tuple(row.values), row.packets)
+    yield from flows.samples(os.fspath(path))
     if broken:
         raise broken
-
-
-def _add(rows: dict[Key, FlowRow], frame: CapturedFrame) -> None:
-    try:
-        packet = dissect(frame.data, frame.link_type)
-    except (NotIp, Unreadable):
-        return
-    key, way, _ = packet.packet
-    if key not in rows:
-        rows[key] = FlowRow.begin(key, way, frame.timestamp_ns)
-    rows[key].add(way, frame.timestamp_ns, packet_facts(frame, packet))

@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Final, overload
 
+from meshlens.classify.features import Sample
 from meshlens.classify.kernel.actions import Action, parse_actions
 from meshlens.classify.kernel.entry import OUTCOMES, PLACES, UNKNOWN
 from meshlens.classify.kernel.files import FileVerdicts
@@ -123,6 +124,17 @@ class VerdictSession(Session):
                 for each in meter.seen
             )
             return sorted(named, key=lambda each: -each.first_ns)
+
+    def samples(self) -> list[Sample]:
+        """The stations or flows that there is a verdict of, as rows of the task; `file` is the interface."""
+        with self._lock:
+            self._refresh()
+            name = self._meters.sampler.name
+            return [
+                Sample(interface.name, name(each.key), each.head.first_ns, each.row, each.head.packets)
+                for interface, meter in self._meters.all()
+                for each in meter.seen
+            ]
 
     def counts(self) -> list[ClassCount]:
         """Packets by interface and class, as of the last `verdicts()`; classes without are left out."""

@@ -26,7 +26,7 @@ from meshlens.packet.radiotap import Radiotap, RadiotapError, parse_radiotap
 from meshlens.wifi.monitor.frame import IEEE80211, IEEE80211_RADIOTAP, MAX_RADIOTAP_BYTES
 from meshlens.wifi.monitor.rate import LEGACY, rate_bytes
 
-__all__ = ["HIGH_BAND_MHZ", "LINK_TYPES", "MAX_STATIONS", "REQUESTS", "TRUTH", "Row80211", "read"]
+__all__ = ["HIGH_BAND_MHZ", "LINK_TYPES", "MAX_STATIONS", "REQUESTS", "TRUTH", "Row80211", "Stations", "read"]
 
 LINK_TYPES: Final = (IEEE80211, IEEE80211_RADIOTAP)
 #: The block that a kind of frame fills.
@@ -43,34 +43,44 @@ _ASSOC_ELEMENTS: Final = block_place(1)
 
 def read(path: str) -> Iterator[Sample]:
     """The stations of a capture file. Raises CaptureError where it is broken, after what stands before."""
-    stations: dict[bytes, Row80211] = {}
+    stations = Stations()
     try:
         with read_capture(path) as reader:
             for frame in reader:
-                if frame.link_type in LINK_TYPES:
-                    _add(stations, frame.data, frame.wire_length, frame.link_type, frame.timestamp_ns)
+                stations.add(frame.data, frame.wire_length, frame.link_type, frame.timestamp_ns)
     finally:
-        yield from (station.sample(path) for station in stations.values())
+        yield from stations.samples(path)
 
 
-def _add(
-    stations: dict[bytes, "Row80211"], data: bytes, wire_length: int, link_type: int, time_ns: int
-) -> None:
-    try:
-        tap = parse_radiotap(data) if link_type == IEEE80211_RADIOTAP else _NOTHING_TOLD
-        header = parse_dot11(data, tap.length)
-    except (RadiotapError, Dot11Error):
-        return
-    if header.kind not in REQUESTS or tap.damaged or tap.length > MAX_RADIOTAP_BYTES or header.protected:
-        return
-    mac = header.transmitter
-    assert mac is not None
-    station = stations.get(mac)
-    if station is None:
-        if len(stations) >= MAX_STATIONS:
+class Stations:
+    """The stations that were heard so far, by their addresses."""
+
+    def __init__(self) -> None:
+        self.rows: dict[bytes, Row80211] = {}
+
+    def add(self, data: bytes, wire_length: int, link_type: int, time_ns: int) -> None:
+        """Add a frame of `wire_length` bytes, of which `data` was captured."""
+        if link_type not in LINK_TYPES:
             return
-        station = stations[mac] = Row80211(mac, time_ns)
-    station.add(data[: wire_length - FCS_BYTES * tap.fcs_at_end], tap, header)
+        try:
+            tap = parse_radiotap(data) if link_type == IEEE80211_RADIOTAP else _NOTHING_TOLD
+            header = parse_dot11(data, tap.length)
+        except (RadiotapError, Dot11Error):
+            return
+        if header.kind not in REQUESTS or tap.damaged or tap.length > MAX_RADIOTAP_BYTES or header.protected:
+            return
+        mac = header.transmitter
+        assert mac is not None
+        row = self.rows.get(mac)
+        if row is None:
+            if len(self.rows) >= MAX_STATIONS:
+                return
+            row = self.rows[mac] = Row80211(mac, time_ns)
+        row.add(data[: max(wire_length - FCS_BYTES * tap.fcs_at_end, 0)], tap, header)
+
+    def samples(self, source: str) -> Iterator[Sample]:
+        """All of them; `source` is where they were heard."""
+        return (row.sample(source) for row in self.rows.values())
 
 
 class Row80211:
@@ -84,8 +94,9 @@ class Row80211:
         self.values[1] = int.from_bytes(mac[:3])
         self.values[2] = mac[0] >> 1 & 1
 
-    def sample(self, file: str) -> Sample:
-        return Sample(file, self.mac.hex(":"), self.first_ns, tuple(self.values), self.packets)
+    def sample(self, source: str) -> Sample:
+        """As a sample of a file or an interface."""
+        return Sample(source, self.mac.hex(":"), self.first_ns, tuple(self.values), self.packets)
 
     def add(self, data: bytes, tap: Radiotap, header: Dot11) -> None:
         """Add a request, without its FCS."""
