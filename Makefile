@@ -2,6 +2,7 @@
 # make test   the whole test suite (root for all of it)
 # make bench  the figures of docs/performance.md (root)
 # make evaluate  how well models name what they have not seen: docs/classify-methods.md
+# make models  the models that come with meshlens, from DATA=the folder of wifi_taxonomy
 # make lint   style, types, layers
 # make docs   docs/api.md from the docstrings, docs/wifi-statistics.md from the survey
 # make recipes  what the commands in docs/recipes print, made anew (root)
@@ -14,7 +15,7 @@ PYTHON = .venv/bin/python
 # What is installed for which purpose: run, test or dev. A stamp says that it is done.
 ready = .venv/.ready-$(1)
 
-.PHONY: demo test bench evaluate lint docs recipes clean
+.PHONY: demo test bench evaluate models lint docs recipes clean
 
 demo: $(call ready,run)
 	$(PYTHON) examples/mesh-demo/run.py
@@ -27,6 +28,9 @@ bench: $(call ready,test)
 
 evaluate: $(call ready,test)
 	$(PYTHON) -m bench.evaluate
+
+models: $(call ready,test)
+	$(PYTHON) tools/models.py $(DATA)
 
 lint: $(call ready,dev)
 	.venv/bin/ruff check .

@@ -17,7 +17,7 @@ from meshlens.classify.splits import grouped_folds
 __all__ = ["WATCHED", "WEIGHINGS", "Watch", "Weighing", "watch"]
 
 #: So many features are watched: each costs the kernel two comparisons.
-WATCHED: Final = 32
+WATCHED: Final = 64
 #: What all features together may add, in units of all votes of the trees: votes decide among equals only.
 _WEIGHT: Final = 20
 
