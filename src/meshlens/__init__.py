@@ -28,8 +28,12 @@ if TYPE_CHECKING:
     from meshlens.probes.stations.session import stations
     from meshlens.probes.traffic.record import InterfaceTraffic, Traffic
     from meshlens.probes.traffic.session import InterfaceSession, interfaces
+    from meshlens.wifi.airtime import airtime_ns
+    from meshlens.wifi.minstrel.record import MinstrelTable
+    from meshlens.wifi.minstrel.session import minstrel_tables
     from meshlens.wifi.monitor.record import Transmitter
     from meshlens.wifi.monitor.session import transmitters
+    from meshlens.wifi.rates import Rate
 
 __all__ = [
     "CapturedFrame",
@@ -42,17 +46,20 @@ __all__ = [
     "InterfaceTraffic",
     "Loaded",
     "MeshlensError",
+    "MinstrelTable",
     "Monitor",
     "NotSupported",
     "PermissionDenied",
     "PinnedCounter",
     "ProbeCost",
+    "Rate",
     "Reading",
     "Snapshot",
     "Station",
     "Traffic",
     "Transmitter",
     "UsageError",
+    "airtime_ns",
     "compile_list",
     "count",
     "count_files",
@@ -63,6 +70,7 @@ __all__ = [
     "load_list",
     "load_program",
     "loaded_programs",
+    "minstrel_tables",
     "monitor",
     "open_pin",
     "parse_list",
@@ -97,8 +105,12 @@ _HOMES = {
     "meshlens.probes.stations.session": ("stations",),
     "meshlens.probes.traffic.session": ("InterfaceSession", "interfaces"),
     "meshlens.probes.traffic.record": ("InterfaceTraffic", "Traffic"),
+    "meshlens.wifi.airtime": ("airtime_ns",),
+    "meshlens.wifi.minstrel.record": ("MinstrelTable",),
+    "meshlens.wifi.minstrel.session": ("minstrel_tables",),
     "meshlens.wifi.monitor.record": ("Transmitter",),
     "meshlens.wifi.monitor.session": ("transmitters",),
+    "meshlens.wifi.rates": ("Rate",),
 }
 
 
