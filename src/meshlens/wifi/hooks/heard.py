@@ -25,7 +25,7 @@ from meshlens.wifi.hooks.station import HEADER_BYTES, StationProbe
 
 __all__ = ["FUNCTIONS", "heard_program"]
 
-#: Every driver's frames come by the first one (Linux 5.11), before by the second.
+#: Every driver's frames come by the first one; on kernels without it, by the second.
 FUNCTIONS: Final = ("ieee80211_rx_list", "ieee80211_rx_napi")
 
 _TYPE, _DATA, _MANAGEMENT = 0x0C, 0x08, 0x00  # of a header's first byte
@@ -282,13 +282,11 @@ class _Heard(StationProbe):
         """Add to the rate."""
         status, none = self.status, self.new_label()
         self.rate_byte(0, HEARD)
-        fields = (status.rate_idx, status.nss, status.bw, status.encoding)
-        for byte, field in enumerate(fields, 1):
+        for byte, field in enumerate((status.rate_idx, status.nss, status.bw, status.encoding), 1):
             self.read(R1, field)
             self.rate_byte(byte, R1)
         self.rate_of_he(status.he_gi, status.he_dcm, status.he_ru)
-        self.read(R1, status.band)
-        self.rate_byte(6, R1)
+        self.rate_of_eht(6, status.band, status.eht.gi)
         self.read(R1, status.enc_flags)
         self.alu("&=", R1, self.types.constant("RX_ENC_FLAG_SHORT_GI"))
         self.rate_byte(7, R1)

@@ -234,6 +234,7 @@ class _Sent(StationProbe):
             for byte, field in INFO_FIELDS.items():
                 self.read(R1, this.rate_idx[field])
                 self.rate_byte(byte, R1)
+            self.rate_of_eht(3, this.rate_idx.bw, this.rate_idx.eht_gi)
             self.rate_of_he(this.rate_idx.he_gi, this.rate_idx.he_dcm, this.rate_idx.he_ru_alloc)
             self.read(R1, this.rate_idx.legacy)
             self.rate_byte(6, R1)

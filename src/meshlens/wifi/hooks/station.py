@@ -191,6 +191,15 @@ class StationProbe(Trace):
             self.alu("|=", R2, R1)
         self.rate_byte(5, R2)
 
+    def rate_of_eht(self, number: int, low: View, guard: View) -> None:
+        """EHT's guard interval above another field, in a byte of the rate; kernels without EHT have none."""
+        self.read(R1, low)
+        if exists(guard):
+            self.read(R2, guard)
+            self.alu("<<=", R2, 4)
+            self.alu("|=", R1, R2)
+        self.rate_byte(number, R1)
+
     def no_rate(self) -> None:
         """All eight bytes 0."""
         for part in (0, 4):
