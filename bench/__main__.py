@@ -39,6 +39,7 @@ CLAIMS = (
     "stations",
     "wifi_monitor",
     "wifi_hooks",
+    "wifi",
     "serve",
     "fast_day",
 )
