@@ -25,7 +25,7 @@ from meshlens.wifi.hooks.station import HEADER_BYTES, StationProbe
 
 __all__ = ["FUNCTIONS", "heard_program"]
 
-#: Every driver's frames come by the first one (Linux 5.11), before by the second.
+#: Every driver's frames come by the first one; on kernels without it, by the second.
 FUNCTIONS: Final = ("ieee80211_rx_list", "ieee80211_rx_napi")
 
 _TYPE, _DATA, _MANAGEMENT = 0x0C, 0x08, 0x00  # of a header's first byte
