@@ -24,8 +24,8 @@ from meshlens.outputs.hub import Hub
 from meshlens.outputs.parquet import ParquetHours
 from meshlens.outputs.sinks import Sink
 from meshlens.packet import craft
-from meshlens.probes.monitor.session import Monitor
-from meshlens.probes.reading import Reading
+from meshlens.readings.reading import Reading
+from meshlens.readings.session import Monitor
 
 _DAY_NS: Final = 86_400 * 10**9
 _START_NS: Final = 1_795_392_000 * 10**9  # 2026-11-23 00:00:00 UTC

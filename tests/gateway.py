@@ -5,11 +5,12 @@ import random
 from collections import defaultdict
 from typing import Final
 
+from meshlens.probes.cost import ProbeCost
 from meshlens.probes.flows.record import Flow
-from meshlens.probes.reading import ProbeCost, Reading
 from meshlens.probes.snapshot import Count, Direction
 from meshlens.probes.stations.record import Station, StationKind
 from meshlens.probes.traffic.record import InterfaceTraffic, Traffic
+from meshlens.readings.reading import Reading
 
 __all__ = ["Gateway"]
 

@@ -13,11 +13,15 @@
 from functools import lru_cache
 from hashlib import blake2b
 
+from meshlens.probes.cost import ProbeCost
 from meshlens.probes.flows.record import Flow
-from meshlens.probes.reading import ProbeCost, Reading
 from meshlens.probes.snapshot import Count, Direction
 from meshlens.probes.stations.record import DhcpFingerprint, Station, StationKind, SynSignature
 from meshlens.probes.traffic.record import InterfaceTraffic, Traffic
+from meshlens.readings.reading import Reading
+from meshlens.wifi.joined.record import RateCount, WifiStation
+from meshlens.wifi.monitor.record import FrameCount, Transmitter
+from meshlens.wifi.rates import Rate as WifiRate
 
 #: Monday, 2026-11-23 10:00:00 UTC.
 START_NS = 1_795_428_000_000_000_000
@@ -25,7 +29,8 @@ SECOND_NS = 1_000_000_000
 INTERFACES = ("bat0", "br-client", "eth0", "mesh-vpn", "mesh0", "mesh1")
 #: The steps in which this interface is not there.
 FLAPPING, GONE = "mesh1", range(20, 30)
-STATIONS, FLOWS, FILTERS = 200, 300, 580
+STATIONS, FLOWS, FILTERS, WIFI = 200, 300, 580, 6
+MESH_BSSID, FAST = "02:ba:7a:df:00:04", WifiRate("legacy", 54.0)
 DIRECTIONS: tuple[Direction, ...] = ("in", "out")
 #: Four scopes with the same 145 filters in each, as in the lists of Freifunk communities.
 SCOPES = ("", "bat15:bcast:", "bat15:unicast:", "bat15:mcast:")
@@ -62,6 +67,8 @@ def reading(step: int, *, since: int = 0, filters: int = FILTERS) -> Reading:
             "stations": {"map_full": grown("missed", step - since, 3)},
             "flows": {"map_full": 0, "ring_full": grown("ring", step - since, 1), "fetched": 0},
         },
+        wifi=tuple(_wifi(number, step, since) for number in range(WIFI)),
+        transmitters=tuple(_transmitter(number, step, since) for number in range(WIFI)),
         costs=tuple(
             ProbeCost(probe, name, direction, size, memory, *_runs(name, direction, probe, step, since))
             for probe, size, memory in (
@@ -217,6 +224,36 @@ def _station(number: int, step: int, since: int) -> Station:
         f"host-{number}" if tells else "",
         "" if number % 3 == 0 else _VENDORS[number % len(_VENDORS)],
     )
+
+
+def _wifi(number: int, step: int, since: int) -> WifiStation:
+    """Every other one is known by nl80211 alone."""
+    steps, what = step - since, f"wifi {number}"
+    tx, rx = grown(what, steps, _pace(what, 90)), grown(what + "<", steps, _pace(what, 60))
+    hooked = number % 2 == 0
+    return WifiStation(
+        interface="mesh0", mac=mac_of(number), kind="ap", bssid=MESH_BSSID, ssid="mesh", frequency_mhz=2412,
+        connected_s=step + 60, tx_frames=tx, tx_bytes=tx * 700, tx_acked=tx - tx // 50, tx_failed=tx // 50,
+        tx_attempts=tx + tx // 9, tx_retries=tx // 9, tx_mbps=54.0, rx_frames=rx, rx_bytes=rx * 200,
+        rx_retries=rx // 20 if hooked else None, signal_dbm=-60 - number, signal_mean_dbm=-60.5 - number,
+        signals={-64: rx} if hooked and rx else {}, noise_dbm=-95 if hooked else None,
+        snr_db=34.5 - number if hooked else None, expected_mbps=20.5,
+        tx_rates=(RateCount(rate=FAST, attempts=tx, frames=tx, acked=tx),) if hooked else (),
+        sources={"tx_frames": "tx-status" if hooked else "nl80211"},
+        missing={} if hooked else {"tx_rates": "no BTF", "snr_db": "no noise, or no signal, is told"},
+    )  # fmt: skip
+
+
+def _transmitter(number: int, step: int, since: int) -> Transmitter:
+    what = f"air {number}"
+    frames = grown(what, step - since, _pace(what, 90))
+    return Transmitter(
+        interface="mon0", mac=mac_of(number), bssid=MESH_BSSID, frequency_mhz=2412, first_ns=time_of(since),
+        last_ns=time_of(step), frames=frames, bytes=frames * 300, retries=frames // 10, damaged=frames // 90,
+        kinds={"qos-data": FrameCount(frames, frames * 300)}, rates=(), signal_dbm=-50 - number,
+        signal_min_dbm=-70, signal_max_dbm=-45, signal_mean_dbm=-55.5 - number, signals={-56: frames},
+        noise_dbm=None, noise_mean_dbm=None, ampdus=0, ampdu_frames=0,
+    )  # fmt: skip
 
 
 def _life(number: int) -> int:

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 import uvicorn
 from starlette.applications import Starlette
 
-from meshlens.probes.reading import Reading
+from meshlens.readings.reading import Reading
 from meshlens.web import History, HistoryKind, Series
 
 __all__ = ["FakeHub", "serving"]

@@ -20,6 +20,7 @@ LAYERS = (
     "probes",
     "wifi",
     "classify",
+    "readings",
     "outputs",
     "web",
     "cli",

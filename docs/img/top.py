@@ -8,7 +8,7 @@ from pathlib import Path
 
 from meshlens.cli.top_app import TopApp
 from meshlens.cli.top_pages import Pages
-from meshlens.probes.monitor.session import monitor
+from meshlens.readings.session import monitor
 from tools.recipe_traffic import playing, wlan
 
 SECONDS = 40

@@ -6,13 +6,21 @@ import time
 from collections.abc import Sequence
 from typing import Any, Final
 
-from lab import COMPUTER, COMPUTER_MAC, INTERNET, INTERNET_MAC
+from lab import COMPUTER, INTERNET, INTERNET_MAC
 
-from meshlens.classify.ethernet_station.features import WINDOW
+from meshlens.classify.ethernet_station.features import WINDOW, asks
 from meshlens.classify.ethernet_station.sample import Entry
 from meshlens.packet.craft import ip_frame, udp
 
-__all__ = ["PROBES_PER_S", "bulk_frame", "echo", "flood", "measure_latency", "recognise_in_user_space", "replay"]
+__all__ = [
+    "PROBES_PER_S",
+    "bulk_frame",
+    "echo",
+    "flood",
+    "measure_latency",
+    "recognise_in_user_space",
+    "replay",
+]
 
 PROBES_PER_S: Final = 100
 _PORT: Final = 7007
@@ -86,7 +94,9 @@ def measure_latency(seconds: float, results: Any) -> None:
     results.put(list(rtts.values()))
 
 
-def recognise_in_user_space(interface: str, forest: Any, kept: list[int], seconds: float, results: Any) -> None:
+def recognise_in_user_space(
+    interface: str, forest: Any, kept: list[int], seconds: float, results: Any
+) -> None:
     """The same work without the kernel: a packet socket, the same rows, scikit-learn's forest.
 
     `kept`: the features of the model. Puts packets, verdicts, packets lost, CPU seconds.
@@ -108,13 +118,9 @@ def recognise_in_user_space(interface: str, forest: Any, kept: list[int], second
                 continue
             mac = data[6:12]
             entry = entries.get(mac) or entries.setdefault(mac, Entry(mac, time.time_ns()))
-            if entry.packets < WINDOW and entry.add(data, len(data), time.time_ns()):
-                if not entry.packets & (entry.packets - 1):
-                    forest.votes([[entry.row[place] for place in kept]])
-                    verdicts += 1
+            if entry.packets < WINDOW and entry.add(data, len(data), time.time_ns()) and asks(entry.packets):
+                forest.votes([[entry.row[place] for place in kept]])
+                verdicts += 1
         cpu = time.process_time() - cpu
         lost = struct.unpack("=II", link.getsockopt(_SOL_PACKET, _PACKET_STATISTICS, 8))[1]
     results.put((packets, verdicts, lost, cpu))
-
-
-assert COMPUTER_MAC != INTERNET_MAC

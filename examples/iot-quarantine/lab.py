@@ -31,7 +31,7 @@ __all__ = [
 CLONE_NEWNET: Final = 0x40000000
 COMPUTER, INTERNET = "10.77.0.2", "10.77.0.1"
 COMPUTER_MAC, INTERNET_MAC = "02:00:00:00:77:02", "02:00:00:00:77:01"
-#: The shared link, and what recognised devices are sure to have of it; they may have the rest while it is free.
+#: The shared link, and what recognised devices are sure to have of it; more while it is free.
 LINK_MBIT, DEVICES_MBIT = 10, 1
 #: htb takes a skb whose priority is the number of one of its classes into that class (tc-htb(8)): 1:20.
 DEVICES: Final = 0x10020

@@ -100,7 +100,9 @@ def _join(kind: Kind, address: str, own: str, chance: Random) -> Iterator[tuple[
         group = "239.255.255.250"
         yield 0.2, ip_frame(address, igmp(own, group, _IGMP_V2, group))
     for length in kind.names:
-        question = chance.randbytes(2) + bytes((1, 0, 0, 1)) + bytes(6) + b"x" * length + bytes((0, 0, 1, 0, 1))
+        question = (
+            chance.randbytes(2) + bytes((1, 0, 0, 1)) + bytes(6) + b"x" * length + bytes((0, 0, 1, 0, 1))
+        )
         yield kind.pause_s, _to(address, udp(own, _SERVER, 3072, 53, question, hop_limit=kind.ttl))
     for number, (port, size, times) in enumerate(kind.talks):
         ends = own, f"192.0.2.{10 * number + 1}", chance.randrange(32_768, 61_000), port

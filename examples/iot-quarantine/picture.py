@@ -15,15 +15,15 @@ def draw(path: str, outcome: "Outcome") -> None:
         from matplotlib import use
 
         use("Agg")
-        from matplotlib import pyplot
+        from matplotlib import pyplot as plt
     except ImportError:
         sys.exit("the figure needs matplotlib: pip install matplotlib")
-    figure, (left, right) = pyplot.subplots(1, 2, figsize=(11, 4.2), width_ratios=(1.15, 1))
+    figure, (left, right) = plt.subplots(1, 2, figsize=(11, 4.2), width_ratios=(1.15, 1))
     _delays(left, outcome)
     _devices(right, outcome)
     figure.tight_layout()
     figure.savefig(path, dpi=110)
-    pyplot.close(figure)
+    plt.close(figure)
 
 
 def _delays(axes: Any, outcome: "Outcome") -> None:

@@ -1,9 +1,10 @@
 """`make quarantine`: recognise devices by their first packets, in the kernel, and keep them in their share.
 
-Devices join a network: what each sent when it was set up is sent again, with its own address and pauses. meshlens
-knows the types from other runs, names each device in the kernel, and gives its packets a priority. Then all of
-them upload more than the link carries, beside a call that needs short delays; once without, once with meshlens.
-`--data` names a folder of labelled captures, as `meshlens classify train` takes it; without, devices are made up.
+Devices join a network: what each sent when it was set up is sent again, with its own address and pauses.
+meshlens knows the types from other runs, names each device in the kernel, and gives its packets a priority.
+Then all of them upload more than the link carries, beside a call that needs short delays; once without, once
+with meshlens. `--data` names a folder of labelled captures, as `meshlens classify train` takes it; without,
+devices are made up.
 """
 
 import argparse
@@ -208,9 +209,7 @@ def _in_user_space(
 ) -> tuple[int, int, int, float]:
     """The same packets for the same work by a packet socket; the joining goes on without its pauses."""
     results: Any = _queue()
-    reader = place.start(
-        place.gateway, recognise_in_user_space, "gw0", forest, kept, seconds + 2, results
-    )
+    reader = place.start(place.gateway, recognise_in_user_space, "gw0", forest, kept, seconds + 2, results)
     time.sleep(0.5)
     place.start(place.lan, replay, "lan0", [(0.001 * n, data) for n, (_, data) in enumerate(events)]).join()
     place.start(place.lan, flood, "lan0", bulk, FLOOD_PPS, seconds).join()
@@ -260,7 +259,9 @@ def _tell(outcome: Outcome) -> None:
         f"Macro: precision {figures.precision_macro:.2f}, recall {figures.recall_macro:.2f}, "
         f"F1 {figures.f1_macro:.2f}. The computer is {outcome.computer}."
     )
-    print(f"\nThe call's delay beside uploads of {FLOOD_PPS * 1250 * 8 / 1e6:.0f} Mbit/s on {LINK_MBIT} Mbit/s:")
+    print(
+        f"\nThe call's delay beside uploads of {FLOOD_PPS * 1250 * 8 / 1e6:.0f} Mbit/s on {LINK_MBIT} Mbit/s:"
+    )
     for name, latencies in (("without", outcome.without), ("with meshlens", outcome.with_meshlens)):
         there = [rtt for _, rtt in latencies if rtt is not None]
         lost = len(latencies) - len(there)
@@ -268,9 +269,9 @@ def _tell(outcome: Outcome) -> None:
         print(f"{name:>15}: median {middle}, 95 % below {_p95(latencies):.1f} ms, {lost} lost")
     packets, verdicts, lost, cpu = outcome.user
     print("\nCPU for a packet:")
-    print(f"{'in the kernel':>15}: {outcome.kernel_ns / max(1, outcome.kernel_packets):,.0f} ns, of which "
-          "about 20 for taking the time")  # fmt: skip
-    print(f"{'in user space':>15}: {1e9 * cpu / max(1, packets):,.0f} ns, {verdicts} verdicts, {lost} packets lost")
+    in_kernel, in_user = outcome.kernel_ns / max(1, outcome.kernel_packets), 1e9 * cpu / max(1, packets)
+    print(f"{'in the kernel':>15}: {in_kernel:,.0f} ns, of which about 20 for taking the time")
+    print(f"{'in user space':>15}: {in_user:,.0f} ns; {verdicts} verdicts, {lost} packets lost")
 
 
 if __name__ == "__main__":

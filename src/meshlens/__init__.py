@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from meshlens.filters.lists import FilterList, load_list, parse_list
     from meshlens.packet.capture import CapturedFrame, read_capture
     from meshlens.probes.classified import ClassCount, Classified, Reason
+    from meshlens.probes.cost import ProbeCost
     from meshlens.probes.count.offline import count_files
     from meshlens.probes.count.pinned import PinnedCounter, open_pin, pin_names
     from meshlens.probes.count.pins import detach_pin
@@ -23,15 +24,23 @@ if TYPE_CHECKING:
     from meshlens.probes.loading.load import load_program, unload_id, unload_pin
     from meshlens.probes.loading.loaded import Loaded, loaded_programs
     from meshlens.probes.loading.programs import find_program
-    from meshlens.probes.monitor.session import Monitor, monitor
-    from meshlens.probes.reading import ProbeCost, Reading
     from meshlens.probes.snapshot import Count, Snapshot
     from meshlens.probes.stations.record import Station
     from meshlens.probes.stations.session import stations
     from meshlens.probes.traffic.record import InterfaceTraffic, Traffic
     from meshlens.probes.traffic.session import InterfaceSession, interfaces
+    from meshlens.readings.reading import Reading
+    from meshlens.readings.session import Monitor, monitor
+    from meshlens.wifi.airtime import airtime_ns
+    from meshlens.wifi.events.record import WifiEvent
+    from meshlens.wifi.events.session import wifi_events
+    from meshlens.wifi.joined.record import WifiStation
+    from meshlens.wifi.joined.session import wifi_stations
+    from meshlens.wifi.minstrel.record import MinstrelTable
+    from meshlens.wifi.minstrel.session import minstrel_tables
     from meshlens.wifi.monitor.record import Transmitter
     from meshlens.wifi.monitor.session import transmitters
+    from meshlens.wifi.rates import Rate
 
 __all__ = [
     "CapturedFrame",
@@ -47,11 +56,13 @@ __all__ = [
     "InterfaceTraffic",
     "Loaded",
     "MeshlensError",
+    "MinstrelTable",
     "Monitor",
     "NotSupported",
     "PermissionDenied",
     "PinnedCounter",
     "ProbeCost",
+    "Rate",
     "Reading",
     "Reason",
     "Snapshot",
@@ -60,6 +71,9 @@ __all__ = [
     "Transmitter",
     "UsageError",
     "VerdictSession",
+    "WifiEvent",
+    "WifiStation",
+    "airtime_ns",
     "compile_list",
     "count",
     "count_files",
@@ -70,6 +84,7 @@ __all__ = [
     "load_list",
     "load_program",
     "loaded_programs",
+    "minstrel_tables",
     "monitor",
     "open_pin",
     "parse_list",
@@ -80,6 +95,8 @@ __all__ = [
     "unload_id",
     "unload_pin",
     "verdicts",
+    "wifi_events",
+    "wifi_stations",
 ]
 
 __version__ = "0.1.0"
@@ -100,15 +117,24 @@ _HOMES = {
     "meshlens.probes.count.pinned": ("PinnedCounter", "open_pin", "pin_names"),
     "meshlens.probes.count.pins": ("detach_pin",),
     "meshlens.probes.loading.programs": ("find_program",),
-    "meshlens.probes.monitor.session": ("Monitor", "monitor"),
-    "meshlens.probes.reading": ("ProbeCost", "Reading"),
+    "meshlens.readings.session": ("Monitor", "monitor"),
+    "meshlens.probes.cost": ("ProbeCost",),
+    "meshlens.readings.reading": ("Reading",),
     "meshlens.probes.snapshot": ("Count", "Snapshot"),
     "meshlens.probes.stations.record": ("Station",),
     "meshlens.probes.stations.session": ("stations",),
     "meshlens.probes.traffic.session": ("InterfaceSession", "interfaces"),
     "meshlens.probes.traffic.record": ("InterfaceTraffic", "Traffic"),
+    "meshlens.wifi.airtime": ("airtime_ns",),
+    "meshlens.wifi.events.record": ("WifiEvent",),
+    "meshlens.wifi.events.session": ("wifi_events",),
+    "meshlens.wifi.joined.record": ("WifiStation",),
+    "meshlens.wifi.joined.session": ("wifi_stations",),
+    "meshlens.wifi.minstrel.record": ("MinstrelTable",),
+    "meshlens.wifi.minstrel.session": ("minstrel_tables",),
     "meshlens.wifi.monitor.record": ("Transmitter",),
     "meshlens.wifi.monitor.session": ("transmitters",),
+    "meshlens.wifi.rates": ("Rate",),
 }
 
 

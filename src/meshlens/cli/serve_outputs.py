@@ -11,8 +11,8 @@ from meshlens.outputs.readings import READING_KINDS, format_readings
 from meshlens.outputs.respondd import format_respondd, format_respondd_compact
 from meshlens.outputs.sinks import AppendedFile, Paced, ReplacedFile, Sink, UdpInflux
 from meshlens.outputs.unixd import serve_unix
-from meshlens.probes.reading import Reading
 from meshlens.probes.snapshot import Snapshot
+from meshlens.readings.reading import Reading
 
 __all__ = ["open_outputs"]
 

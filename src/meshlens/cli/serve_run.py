@@ -25,7 +25,7 @@ from meshlens.outputs.history.query import rates_by_step
 from meshlens.outputs.history.store import HistoryStore
 from meshlens.outputs.hub import Hub
 from meshlens.outputs.sinks import Sink
-from meshlens.probes.monitor.session import Monitor
+from meshlens.readings.session import Monitor
 
 __all__ = ["open_monitor", "serve"]
 
@@ -210,5 +210,12 @@ class _Daemon:
 
 def _attached(settings: Settings) -> tuple[object, ...]:
     """What the programs depend on, but for the list of filters, which can be replaced in place."""
-    options = settings.stations, settings.flows, settings.count
+    options = (
+        settings.stations,
+        settings.flows,
+        settings.count,
+        settings.wifi,
+        settings.transmitters,
+        settings.classify,
+    )
     return settings.interfaces, settings.chosen_probes(), settings.filter, settings.lenient, *options

@@ -12,7 +12,7 @@ from meshlens.filters.lists import FilterDef, FilterList, load_list
 from meshlens.outputs.history.schema import LEVELS
 from meshlens.probes.count.plan import AttachMode
 from meshlens.probes.count.session import DirectionChoice
-from meshlens.probes.monitor.session import PROBES, ProbeName
+from meshlens.readings.session import EVERYWHERE, ProbeName
 
 __all__ = ["Settings", "load_settings", "read_token"]
 
@@ -36,6 +36,33 @@ class Flows:
     idle: float = field(default=15.0, metadata={"at_least": 0.1})
     active: float = field(default=1800.0, metadata={"at_least": 0})
     head: int = field(default=8, metadata={"at_least": 0, "at_most": 64})
+
+
+@dataclass(frozen=True, slots=True)
+class Wifi:
+    """The table [wifi]."""
+
+    max: int = field(default=1024, metadata={"at_least": 1})
+    hooks: bool = True
+    minstrel: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Transmitters:
+    """The table [transmitters]."""
+
+    max: int = field(default=4096, metadata={"at_least": 1})
+    idle: float = field(default=600.0, metadata={"at_least": 1})
+
+
+@dataclass(frozen=True, slots=True)
+class Classify:
+    """The table [classify]."""
+
+    model: str
+    actions: tuple[str, ...] = ()
+    max: int = field(default=4096, metadata={"at_least": 1})
+    idle: float = field(default=600.0, metadata={"at_least": 1})
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,6 +157,9 @@ class Settings:
     stations: Stations = Stations()
     flows: Flows = Flows()
     count: Counting = Counting()
+    wifi: Wifi = Wifi()
+    transmitters: Transmitters = Transmitters()
+    classify: Classify | None = None
     history: History | None = None
     outputs: Outputs = Outputs()
 
@@ -147,10 +177,13 @@ class Settings:
         return FilterList(tuple(merged.values()), ", ".join(self.filters)) if self.filters else None
 
     def chosen_probes(self) -> tuple[ProbeName, ...]:
-        """Those that are named; else all, "count" only if there are filters."""
+        """Those that are named; else those that any interface will do for, "count" if there are filters, and
+        "classify" if there is a model.
+        """
         if self.probes is not None:
             return self.probes
-        return tuple(each for each in PROBES if self.filters or each != "count")
+        usual = tuple(each for each in EVERYWHERE if self.filters or each != "count")
+        return (*usual, "classify") if self.classify else usual
 
     def probe_options(self) -> Mapping[ProbeName, Mapping[str, Any]]:
         """Arguments of the probes' functions."""
@@ -160,6 +193,16 @@ class Settings:
                 "max_flows": self.flows.max, "idle_s": self.flows.idle, "active_s": self.flows.active,
                 "head": self.flows.head,
             },
+            "wifi": {
+                "max_stations": self.wifi.max, "hooks": self.wifi.hooks, "minstrel": self.wifi.minstrel,
+            },
+            "transmitters": {
+                "max_transmitters": self.transmitters.max, "idle_s": self.transmitters.idle,
+            },
+            **({"classify": {
+                "model": self.classify.model, "actions": self.classify.actions,
+                "max_samples": self.classify.max, "idle_s": self.classify.idle,
+            }} if self.classify else {}),
             "count": {
                 "direction": self.count.direction, "attach": self.count.attach, "helpers": self.count.helpers,
             },
@@ -189,6 +232,8 @@ def load_settings(
     source = "" if path is None else f"{path}: "
     if "count" in settings.chosen_probes() and not settings.filters:
         raise UsageError(f"{source}the probe 'count' counts by filters: name a list in 'filters'")
+    if "classify" in settings.chosen_probes() and not settings.classify:
+        raise UsageError(f"{source}the probe 'classify' classifies by a model: name one in [classify]")
     if settings.stations.idle < 2 * settings.interval:
         raise UsageError(f"{source}stations.idle has to be at least twice the interval, or none is ever told")
     if settings.history and settings.interval > LEVELS[0].step_s:

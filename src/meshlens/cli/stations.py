@@ -142,8 +142,8 @@ class _Live:
         from rich.text import Text
 
         from meshlens.outputs import stations as texts
-        from meshlens.probes.rates import rates
-        from meshlens.probes.reading import Reading
+        from meshlens.readings.rates import rates
+        from meshlens.readings.reading import Reading
 
         chosen, now_ns = tuple(self.show.chosen(source)), time.time_ns()
         since = rates(Reading(self.before_ns, stations=self.before), Reading(now_ns, stations=chosen))

@@ -31,6 +31,9 @@ The five stations that send most right now, for a script:
         "Default: all that are up.")  # fmt: skip
 @option("--filters", "list_path", type=click.Path(), metavar="LIST", section="What",
         help="Count by the filters of this list, too.")  # fmt: skip
+@option("--model", "model_name", metavar="MODEL", section="What",
+        help="Say what stations or flows are by this model, too: a file, or the name of one that comes with "
+        "meshlens.")  # fmt: skip
 @option("--interval", "interval_s", type=click.FloatRange(min=0.1), default=1, metavar="SECONDS",
         section="Output",
         help="Look again after so long; rates are those of this time (default: 1).")  # fmt: skip
@@ -42,25 +45,41 @@ def command(
     words: tuple[str, ...],
     interfaces: tuple[str, ...],
     list_path: str | None,
+    model_name: str | None,
     interval_s: float,
     once: bool,
     plain: bool,
     as_json: bool,
 ) -> None:
-    """Show who sends what right now: interfaces, stations, flows, filters, with rates.
+    """Show who sends what right now: interfaces, stations, flows, filters, Wi-Fi, with rates.
 
     EXPR is a tcpdump filter for stations and flows. Keys: Tab, arrows and Enter to look around, / to search,
     s to sort, Space to freeze, ? for all of them, q to quit.
     """
     from meshlens.ebpf.capabilities import ATTACHING, drop_capabilities
-    from meshlens.probes.monitor.session import monitor
+    from meshlens.readings.session import PROBES, monitor
 
-    watched = monitor(interfaces, filters=list_path, filter=" ".join(words), lenient=True)
+    left_out = {"count": list_path, "classify": model_name}
+    probes = [each for each in PROBES if left_out.get(each, True)]
+    watched = monitor(
+        interfaces,
+        probes=probes,
+        filters=list_path,
+        filter=" ".join(words),
+        options={"classify": {"model": model_name}},
+        lenient=True,
+    )
     with watched as source:
         drop_capabilities(ATTACHING)
         absent = dict(source.absent)
         if list_path is None:
             absent["filters"] = "no filters: give a list with --filters LIST"
+        if model_name is None:
+            absent["verdicts"] = "no model: give one with --model MODEL"
+        elif "classify" in absent:
+            absent["verdicts"] = absent["classify"]
+        if "transmitters" in absent:
+            absent["air"] = absent["transmitters"]
         _show(source, interval_s, absent, once=once, plain=plain, as_json=as_json)
 
 

@@ -18,12 +18,12 @@ from meshlens.cli.top_grid import Grid
 from meshlens.cli.top_pages import Pages
 from meshlens.cli.top_source import Source
 from meshlens.outputs.text import printable
-from meshlens.probes.reading import Reading
+from meshlens.readings.reading import Reading
 
 __all__ = ["TopApp"]
 
 HELP: Final = """\
-1 2 3 4, Tab   interfaces, stations, flows, filters
+1 to 6, Tab    interfaces, stations, flows, filters, wifi, air
 ↑ ↓ PgUp PgDn  move; below the first line the cursor follows its thing
 Enter          drill: from an interface to its stations, from a station
                to its flows
@@ -71,7 +71,7 @@ class TopApp(App[None]):
         Binding("shift+tab", "turn(-1)", "Before", show=False, priority=True),
         Binding("right", "turn(1)", "Next", show=False),
         Binding("left", "turn(-1)", "Before", show=False),
-        *(Binding(str(number), f"tab({number - 1})", show=False) for number in (1, 2, 3, 4)),
+        *(Binding(str(number), f"tab({number - 1})", show=False) for number in range(1, 7)),
         Binding("enter", "drill", "Drill", key_display="⏎"),
         Binding("escape,backspace", "undo", "Back", key_display="Esc"),
         Binding("slash", "search", "Search", key_display="/"),

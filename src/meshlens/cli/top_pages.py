@@ -8,9 +8,9 @@ from typing import Any, Final
 
 from meshlens.outputs.sheet import Sheet, arrange
 from meshlens.outputs.sheets import FLOWS, SHEETS, STATIONS, FlowLine, InterfaceLine, StationLine
-from meshlens.probes.rates import Rates, rates
-from meshlens.probes.reading import Reading
 from meshlens.probes.stations.neighbours import link_local_of
+from meshlens.readings.rates import Rates, rates
+from meshlens.readings.reading import Reading
 
 __all__ = ["Addresses", "Page", "Pages", "missed"]
 

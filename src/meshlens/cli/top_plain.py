@@ -11,8 +11,8 @@ from meshlens.cli.top_pages import missed
 from meshlens.cli.top_source import Source
 from meshlens.outputs.listing import listing
 from meshlens.outputs.text import printable
-from meshlens.probes.rates import Rates, rates
-from meshlens.probes.reading import Reading
+from meshlens.readings.rates import Rates, rates
+from meshlens.readings.reading import Reading
 
 __all__ = ["follow", "live", "print_json", "print_tables"]
 

@@ -2,7 +2,7 @@
 
 from typing import Protocol
 
-from meshlens.probes.reading import Reading
+from meshlens.readings.reading import Reading
 
 __all__ = ["Source"]
 

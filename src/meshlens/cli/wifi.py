@@ -1,199 +1,176 @@
-"""`meshlens wifi`: who is on the air, and how well; what can be known about it."""
+"""`meshlens wifi`: stations and how well they are reached, who is on the air, and what happens there."""
 
-import math
-import shutil
-import sys
-import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
 
 import click
 
 from meshlens.cli.command import Command, option
 from meshlens.cli.options import complete_interface, json_option
-from meshlens.ebpf.capabilities import ATTACHING, drop_capabilities
+from meshlens.cli.wifi_modes import is_monitor
 from meshlens.errors import UsageError
-from meshlens.wifi.monitor.session import FileTransmitters, LiveTransmitters, transmitters
 
 __all__ = ["command"]
 
 EXAMPLES = """
-Who is heard on a monitor interface, until Ctrl-C:
+The stations of this machine's Wi-Fi interfaces, until Ctrl-C:
+  meshlens wifi
+
+What rate control knows of each, once:
+  meshlens wifi -i wlan0 --by rate-control --duration 0
+
+Retries and losses by rate, every 10 seconds for an hour, as JSON lines:
+  meshlens wifi -i wlan0 --by rate --json --interval 10 --duration 3600
+
+Who comes, goes and roams, and why:
+  meshlens wifi --events
+
+Who is heard on a monitor interface, on the three usual channels of 2.4 GHz in turn:
   iw dev wlan0 interface add mon0 type monitor && ip link set mon0 up
-  meshlens wifi -i mon0
-
-The retries of one BSS, every 10 seconds for an hour, as JSON lines:
-  meshlens wifi -i mon0 --json --interval 10 --duration 3600 'wlan addr3 02:00:00:00:00:01'
-
-Everybody on the three usual channels of 2.4 GHz, one after the other:
   meshlens wifi -i mon0 --hop 1,6,11
 
 Who looks for networks, in a capture file:
   meshlens wifi --read monday.pcap wlan type mgt subtype probe-req
 """
 
-Heard = LiveTransmitters | FileTransmitters
-
-LIVE_ONLY = {
-    "interfaces": "--interface",
-    "interval_s": "--interval",
-    "duration_s": "--duration",
-    "idle_s": "--idle",
-    "max_transmitters": "--max-transmitters",
-    "hop": "--hop",
-}
-#: Lines of the terminal that the rows of the table leave: heading, foot, and the cursor's.
-_FRAME_LINES = 3
+#: By mode: the options that belong to others, and what they are for.
+_LIVE: Final = {
+    "interfaces": "--interface", "interval_s": "--interval", "duration_s": "--duration",
+}  # fmt: skip
+_MONITOR: Final = {"idle_s": "--idle", "max_transmitters": "--max-transmitters", "hop": "--hop"}
+_STATIONS: Final = {
+    "view": "--by", "hooks": "--no-hooks", "max_stations": "--max-stations", "parquet": "--parquet",
+}  # fmt: skip
+MONITOR, STATIONS = "Monitor interfaces and capture files", "Interfaces in a network"
 
 
 @click.command("wifi", cls=Command, examples=EXAMPLES)
 @click.argument("words", nargs=-1, metavar="[EXPR]...")
 @option("-i", "--interface", "interfaces", multiple=True, metavar="IFACE", section="Source",
         shell_complete=complete_interface,
-        help="Listen on this monitor interface; can be given several times, globs too. Default: all that "
-        "are up.")  # fmt: skip
+        help="Look at this interface; can be given several times, globs too. Default: all monitor interfaces "
+        "that are up; without any, all other Wi-Fi interfaces.")  # fmt: skip
 @option("--read", "files", multiple=True, type=click.Path(), metavar="FILE", section="Source",
         help="Read this capture file (pcap, pcapng; '-' is standard input); can be given several "
         "times.")  # fmt: skip
 @option("--duration", "duration_s", type=click.FloatRange(min=0), metavar="SECONDS", section="Source",
         help="End after so many seconds. Default: at Ctrl-C or SIGTERM.")  # fmt: skip
-@option("--hop", metavar="CHANNELS", section="Source",
+@option("--by", "view", type=click.Choice(["station", "bss", "interface", "rate", "rate-control"]),
+        default="station", section=STATIONS,
+        help="Add up by this; rate-control: for each station what Minstrel knows of its rates (default: "
+        "station).")  # fmt: skip
+@option("--no-hooks", "hooks", is_flag=True, flag_value=False, default=True, section=STATIONS,
+        help="Attach nothing: only what nl80211 tells.")  # fmt: skip
+@option("--max-stations", type=click.IntRange(min=1), default=1024, metavar="N", section=STATIONS,
+        help="Room in the kernel (default: 1024, 14 MiB); what finds none is counted as missed.")  # fmt: skip
+@option("--parquet", type=click.Path(), metavar="FILE", section=STATIONS,
+        help="Write a Parquet file at the end instead, a row for each station and interval (needs "
+        "pyarrow).")  # fmt: skip
+@option("--hop", metavar="CHANNELS", section=MONITOR,
         help="Listen on these channels in turn, a quarter of a second each; one stays. Numbers with commas "
         "between, or MHz.")  # fmt: skip
-@option("--idle", "idle_s", type=click.FloatRange(min=0), default=0, metavar="SECONDS", section="Source",
+@option("--idle", "idle_s", type=click.FloatRange(min=0), default=0, metavar="SECONDS", section=MONITOR,
         help="Forget transmitters not heard for so long (default: 0, never).")  # fmt: skip
-@option("--max-transmitters", type=click.IntRange(min=1), default=4096, metavar="N", section="Source",
+@option("--max-transmitters", type=click.IntRange(min=1), default=4096, metavar="N", section=MONITOR,
         help="Room in the kernel for each interface (default: 4096, 10 MiB); what finds none is counted as "
         "missed.")  # fmt: skip
+@option("--events", is_flag=True, section="Output",
+        help="Print what happens instead: stations that join, leave, roam, lose their beacons or ACKs, "
+        "channels that change.")  # fmt: skip
 @option("--interval", "interval_s", type=click.FloatRange(min=0.1), default=1, metavar="SECONDS",
         section="Output", help="Print every so many seconds (default: 1).")  # fmt: skip
 @json_option
 @option("--survey", is_flag=True, section="Output",
         help="Print what Wi-Fi statistics there are, where each comes from and what shows it, and end; with "
         "--json as data.")  # fmt: skip
-def command(
-    words: tuple[str, ...],
-    interfaces: tuple[str, ...],
-    files: tuple[str, ...],
-    duration_s: float | None,
-    hop: str | None,
-    idle_s: float,
-    max_transmitters: int,
-    interval_s: float,
-    as_json: bool,
-    survey: bool,
-) -> None:
-    """Show who is on the air: for each transmitter heard in monitor mode its frames, retries, signal, rates.
+def command(words: tuple[str, ...], **options: Any) -> None:
+    """Show the stations of Wi-Fi interfaces: frames, retries, losses, signal, rates, airtime of each.
 
-    Frames are added up in the kernel, by what radiotap and the 802.11 header tell. EXPR is a tcpdump filter
-    in libpcap's language for 802.11.
+    Which view it is, the interface decides. One that is in a network (access point, client, mesh) has
+    stations: what was sent to each and came of it, from mac80211 and nl80211; each number says its source. A
+    monitor interface, or a capture file, has transmitters: all that are heard, by radiotap and the 802.11
+    header; EXPR is a tcpdump filter for these, in libpcap's language for 802.11.
     """
-    if survey:
+    ctx = click.get_current_context()
+    interfaces, as_json, expression = options["interfaces"], options["as_json"], " ".join(words)
+    if options["survey"]:
         from meshlens.wifi.survey import survey_json, survey_text
 
         click.echo(survey_json() if as_json else survey_text(), nl=False)
-        return
-    expression = " ".join(words)
-    if files:
-        _refuse_live_options(click.get_current_context())
-        _show_files(transmitters(read=files, filter=expression), as_json=as_json)
-        return
-    channels = _channels(hop) if hop else []
-    session = transmitters(interfaces, filter=expression, max_transmitters=max_transmitters, idle_s=idle_s)
-    with session, _hopping(session, channels):
-        drop_capabilities(ATTACHING)
-        if not session.listening:
-            click.echo("meshlens: no monitor interface to listen on yet; waiting for one", err=True)
-        try:
-            with _screen(as_json=as_json) as show:
-                _show_regularly(session, show, interval_s, duration_s)
-        finally:
-            _print(session, as_json=as_json)
+    elif options["events"]:
+        _refuse(ctx, _MONITOR | _STATIONS | {"files": "--read", "interval_s": "--interval"}, "--events")
+        _refuse_words(expression, "--events")
+        from meshlens.cli.wifi_events import show_events
 
+        show_events(interfaces, options["duration_s"], as_json=as_json)
+    elif options["files"]:
+        _refuse(ctx, _LIVE | _MONITOR, "--read", "is for interfaces; ")
+        _refuse(ctx, _STATIONS, "--read")
+        from meshlens.cli.wifi_monitor import show_files
+        from meshlens.wifi.monitor.session import transmitters
 
-def _channels(text: str) -> list[int]:
-    from meshlens.wifi.monitor.hopping import frequency_mhz
-
-    try:
-        channels = [int(channel) for channel in text.split(",")]
-    except ValueError:
-        raise UsageError(f"--hop {text}: channel numbers with commas between, as in 1,6,11") from None
-    for channel in channels:
-        frequency_mhz(channel)  # what is none is none without any interface
-    return channels
-
-
-@contextmanager
-def _hopping(session: LiveTransmitters, channels: Sequence[int]) -> Iterator[None]:
-    """Within it the interfaces go from channel to channel."""
-    if not channels:
-        yield
-        return
-    from meshlens.wifi.monitor.hopping import Hopper
-
-    with Hopper(session.listening, channels) as hopper:
-        yield
-    if hopper.error:
-        raise hopper.error
-
-
-def _show_regularly(
-    session: LiveTransmitters, show: Callable[[Heard], None], interval_s: float, duration_s: float | None
-) -> None:
-    end = math.inf if duration_s is None else time.monotonic() + duration_s
-    while (left := end - time.monotonic()) > 0:
-        session.wait(min(interval_s, left))
-        if left > interval_s:
-            show(session)
-
-
-def _show_files(heard: FileTransmitters, *, as_json: bool) -> None:
-    """What stands before a place where a file is broken is shown, too."""
-    try:
-        heard.transmitters()
-    finally:
-        _print(heard, as_json=as_json)
-
-
-@contextmanager
-def _screen(*, as_json: bool) -> Iterator[Callable[[Heard], None]]:
-    """What shows how things stand: JSON lines, a table in its place on a terminal, else nothing."""
-    if as_json:
-        yield lambda heard: _print(heard, as_json=True)
-    elif not sys.stdout.isatty():
-        yield lambda _: None
+        show_files(transmitters(read=options["files"], filter=expression), as_json=as_json)
+    elif _wants_monitor(ctx, interfaces, expression):
+        _refuse(ctx, _STATIONS, "a monitor interface")
+        _show_transmitters(interfaces, expression, options)
     else:
-        from rich.live import Live
-        from rich.text import Text
-
-        from meshlens.outputs.transmitters import transmitter_table
-
-        def draw(heard: Heard) -> None:
-            size = live.console.size
-            rows = max(1, size.height - _FRAME_LINES)
-            table = transmitter_table(heard.transmitters(), heard.outcomes, rows=rows, width=size.width)
-            live.update(Text(table, end=""), refresh=True)
-
-        with Live(auto_refresh=False, transient=True) as live:
-            yield draw
+        _refuse(ctx, _MONITOR, "interfaces that are in a network")
+        _refuse_words(expression, "interfaces that are in a network")
+        _show_stations(interfaces, options)
 
 
-def _print(heard: Heard, *, as_json: bool) -> None:
-    from meshlens.outputs import transmitters as texts
+def _show_transmitters(interfaces: Sequence[str], expression: str, options: Mapping[str, Any]) -> None:
+    from meshlens.cli.wifi_monitor import channels_of, show_live
+    from meshlens.wifi.monitor.session import transmitters
 
-    found = heard.transmitters()
-    if as_json:
-        now_ns = time.time_ns()
-        for each in found:
-            click.echo(texts.transmitter_json(each, now_ns))
-        click.echo(texts.summary_json(found, heard.outcomes, now_ns))
-    else:
-        width = shutil.get_terminal_size().columns
-        click.echo(texts.transmitter_table(found, heard.outcomes, width=width), nl=False)
-    sys.stdout.flush()
+    channels = channels_of(options["hop"]) if options["hop"] else []
+    session = transmitters(
+        interfaces,
+        filter=expression,
+        max_transmitters=options["max_transmitters"],
+        idle_s=options["idle_s"],
+    )
+    show_live(session, channels, options["interval_s"], options["duration_s"], as_json=options["as_json"])
 
 
-def _refuse_live_options(ctx: click.Context) -> None:
-    for name, flag in LIVE_ONLY.items():
-        if ctx.get_parameter_source(name) is not click.core.ParameterSource.DEFAULT:
-            raise UsageError(f"{flag} is for interfaces; it cannot go with --read")
+def _show_stations(interfaces: Sequence[str], options: Mapping[str, Any]) -> None:
+    from meshlens.cli.wifi_stations import show_stations
+    from meshlens.wifi.joined.session import wifi_stations
+
+    if options["as_json"] and options["parquet"]:
+        raise UsageError("--json prints, --parquet writes a file: give one of them")
+    hooks = options["hooks"]
+    session = wifi_stations(interfaces, hooks=hooks, minstrel=hooks, max_stations=options["max_stations"])
+    show_stations(
+        session,
+        options["view"],
+        options["interval_s"],
+        options["duration_s"],
+        as_json=options["as_json"],
+        parquet=options["parquet"],
+    )
+
+
+def _wants_monitor(ctx: click.Context, interfaces: Sequence[str], expression: str) -> bool:
+    """What was asked for decides if it can be of one kind only, then the interfaces that are there."""
+    given = {name for name in ctx.params if _given(ctx, name)}
+    if not interfaces and (expression or given & _MONITOR.keys()):
+        return True
+    if not interfaces and given & _STATIONS.keys():
+        return False
+    return is_monitor(interfaces)
+
+
+def _refuse(ctx: click.Context, options: Mapping[str, str], other: str, why: str = "") -> None:
+    for name, flag in options.items():
+        if _given(ctx, name):
+            raise UsageError(f"{flag} {why or 'is not for this: '}it cannot go with {other}")
+
+
+def _refuse_words(expression: str, other: str) -> None:
+    if expression:
+        raise UsageError(f"a filter is for monitor interfaces and capture files; it cannot go with {other}")
+
+
+def _given(ctx: click.Context, name: str) -> bool:
+    return ctx.get_parameter_source(name) is not click.core.ParameterSource.DEFAULT

@@ -1,4 +1,4 @@
-"""Just enough rtnetlink(7) to ask for an interface's XDP program and to handle clsact filters.
+"""Just enough netlink(7) to ask for an interface's XDP program, to handle clsact filters, to ask nl80211.
 
 Written by hand because the alternative, pyroute2, takes 0.1 s and 20 MB to import, and small
 routers have neither.
@@ -15,6 +15,7 @@ __all__ = [
     "NLM_F_DUMP",
     "NLM_F_EXCL",
     "NLM_F_REPLACE",
+    "Netlink",
     "RtNetlink",
     "attribute",
     "attributes",
@@ -32,11 +33,11 @@ _RECEIVE_BYTES = 1 << 16
 _DUMP_TRIES = 5
 
 
-class RtNetlink:
-    """A route netlink socket; it stays in the network namespace where it was opened."""
+class Netlink:
+    """A socket of this netlink protocol; it stays in the network namespace where it was opened."""
 
-    def __init__(self) -> None:
-        self._socket = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, socket.NETLINK_ROUTE)
+    def __init__(self, protocol: int) -> None:
+        self._socket = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, protocol)
         for option in (_NETLINK_CAP_ACK, _NETLINK_EXT_ACK):  # errors in words
             self._socket.setsockopt(_SOL_NETLINK, option, 1)
         self._sequence = 0
@@ -82,6 +83,13 @@ class RtNetlink:
             if sequence == self._sequence:
                 yield kind, flags, data[_HEADER.size : length]
             data = data[length + 3 & ~3 :]
+
+
+class RtNetlink(Netlink):
+    """A route netlink socket."""
+
+    def __init__(self) -> None:
+        super().__init__(socket.NETLINK_ROUTE)
 
 
 def attribute(kind: int, payload: bytes) -> bytes:

@@ -21,14 +21,24 @@ from typing import Final, NamedTuple
 from meshlens.ebpf.assembler import AssemblyError
 from meshlens.ebpf.btf import Btf, Kind, Parameter
 from meshlens.ebpf.helpers import Helper
-from meshlens.ebpf.insn import R1, R3, R9, Reg
+from meshlens.ebpf.insn import R1, R3, R9, R10, Reg
 from meshlens.ebpf.kernel_btf import btf_by_id, kernel_btf, module_btf
 from meshlens.ebpf.maps import MapSpec
 from meshlens.ebpf.program import ProgramSpec
 from meshlens.ebpf.structured import Asm, Slot
 from meshlens.ebpf.target import HOOKS, Hook, Target, open_program
 from meshlens.ebpf.trace_link import attach_trace
-from meshlens.ebpf.view import Place, View, cast, exists, first_of, place_of, size_of
+from meshlens.ebpf.view import (
+    Place,
+    View,
+    behind,
+    cast,
+    container_of,
+    exists,
+    first_of,
+    place_of,
+    size_of,
+)
 from meshlens.errors import NotSupported, UsageError
 
 __all__ = [
@@ -40,6 +50,7 @@ __all__ = [
     "View",
     "attach_trace",
     "cast",
+    "container_of",
     "exists",
     "first_of",
     "program_function",
@@ -83,6 +94,10 @@ class KernelTypes:
         self._btfs = (
             dict(btfs) if btfs else {each: module_btf(each) for each in modules} or {"": kernel_btf()}
         )
+
+    def btf(self, module: str = "") -> Btf:
+        """The types of one of the modules; of the kernel, where it is none of them."""
+        return self._btfs.get(module) or kernel_btf()
 
     def function(self, *names: str) -> Function:
         """The first of the functions that the kernel has. Raises NotSupported that names all of them."""
@@ -220,6 +235,17 @@ class Trace(Asm):
         self.address_of(R3, view)
         self.call(Helper.probe_read_kernel, slot, slot.size)
 
+    def copied(self, view: View) -> View:
+        """A structure, or the one a pointer leads to, in a copy on the stack: no field needs a helper.
+
+        This is the way to unions too, in which the verifier knows only some of the fields (btf_struct_walk()
+        in kernel/bpf/btf.c). R0-R5 are undefined afterwards.
+        """
+        inside = behind(place_of(view))
+        slot = self.slot(max(1, size_of(View(inside))))
+        self.copy(slot, View(inside))
+        return View(inside._replace(base=R10, trail=(slot.offset,), direct=1, trusted=False))
+
     def address_of(self, dst: Reg, view: View) -> None:
         """Dst = where the view is in memory. Uses R0-R5 as read() does."""
         place = place_of(view)
@@ -274,11 +300,22 @@ class Trace(Asm):
         size = 1 << (-(-(place.bit + place.bits) // 8) - 1).bit_length()
         if size > 8:
             raise AssemblyError(f"{place.text} is spread over more than 8 bytes: copy() it")
+        if place.base is R10 and place.trail[-1] % size:
+            place = self._aligned(dst, place, size)
         self._load(dst, place, size)
         left = 64 - place.bit - place.bits
         self.alu("<<=", dst, left if self.byteorder == "little" else 64 - 8 * size + place.bit)
         signed = place.btf.signed(place.type)
         self.alu("s>>=" if signed else ">>=", dst, 64 - place.bits)
+
+    def _aligned(self, dst: Reg, place: Place, size: int) -> Place:
+        """The same bytes of the stack where they may be loaded at once."""
+        if self._fetched is None:
+            self._fetched = self.slot(8)
+        for number in range(size):
+            self.load(dst, R10, place.trail[-1] + number, 1)
+            self.store(R10, self._fetched.offset + number, dst, 1)
+        return place._replace(trail=(self._fetched.offset,))
 
     def _registers(self) -> tuple[tuple[str, ...], str]:
         machine = os.uname().machine

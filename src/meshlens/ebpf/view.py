@@ -11,7 +11,7 @@ from typing import Final, NamedTuple
 from meshlens.ebpf.btf import Btf, Kind
 from meshlens.ebpf.insn import Reg
 
-__all__ = ["Place", "View", "cast", "exists", "first_of", "place_of", "size_of"]
+__all__ = ["Place", "View", "behind", "cast", "container_of", "exists", "first_of", "place_of", "size_of"]
 
 _COMPOUND: Final = (Kind.STRUCT, Kind.UNION)
 
@@ -81,28 +81,46 @@ def size_of(view: View) -> int:
     return 0 if place.missing else place.btf.size(place.type)
 
 
-def cast(view: View, type: str) -> View:
-    """The same memory as `type`, like "struct ethhdr"; of a pointer, that which it points to."""
+def cast(view: View, type: str, btf: Btf | None = None) -> View:
+    """The same memory as `type`, like "struct ethhdr"; of a pointer, that which it points to.
+
+    `btf` has the type, if it is another module's than that of the view.
+    """
     place = place_of(view)
     if place.missing:
         return view
     keyword, _, name = type.rpartition(" ")
     kinds = {"struct": (Kind.STRUCT,), "union": (Kind.UNION,), "": (Kind.TYPEDEF, Kind.INT)}[keyword]
-    found = place.btf.find(name, *kinds)
+    found = (btf or place.btf).find(name, *kinds)
     text = f"({type}){place.text}"
     if found is None:
         return View(place._replace(text=text, missing=f"{text}: this kernel has no {type}"))
     if _is_pointer(place):
-        place = _behind(place._replace(trusted=False))
-    return View(place._replace(type=found, text=text))
+        place = behind(place._replace(trusted=False))
+    return View(place._replace(btf=btf or place.btf, type=found, text=text))
+
+
+def container_of(view: View, type: str, field: str, btf: Btf | None = None) -> View:
+    """The `type`, like "struct sta_info", whose `field` a pointer points to; `btf` as in cast()."""
+    outer = cast(view, type, btf)
+    place = place_of(outer)
+    member = _field(place, field)
+    if member.missing:
+        return View(member)
+    return View(_moved(place, place.trail[-1] - member.trail[-1]))
 
 
 def _is_pointer(place: Place) -> bool:
     return place.btf.kind(place.btf.plain(place.type)) == Kind.PTR
 
 
-def _behind(place: Place) -> Place:
-    """What a pointer points to. Only a pointer to a structure is one that the verifier can follow."""
+def behind(place: Place) -> Place:
+    """What a pointer points to, itself if it is none.
+
+    Only a pointer to a structure is one that the verifier can follow.
+    """
+    if place.missing or not _is_pointer(place):
+        return place
     btf = place.btf
     target = btf.target(btf.plain(place.type))
     plain = btf.plain(target)
@@ -117,8 +135,7 @@ def _field(place: Place, name: str) -> Place:
     if place.missing:
         return place
     text = f"{place.text}.{name}"
-    if _is_pointer(place):
-        place = _behind(place)
+    place = behind(place)
     btf = place.btf
     compound = btf.plain(place.type)
     if btf.kind(compound) not in _COMPOUND:
@@ -135,7 +152,7 @@ def _element(place: Place, number: int) -> Place:
         return place
     text, btf = f"{place.text}[{number}]", place.btf
     if _is_pointer(place):
-        place = _behind(place)
+        place = behind(place)
         element = place.type
     elif btf.kind(btf.plain(place.type)) == Kind.ARRAY:
         element, count = btf.array(btf.plain(place.type))

@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Final
 
+from meshlens.outputs.sheet_verdicts import VERDICTS, verdict_facts
 from meshlens.outputs.sheets import (
     FILTERS,
     FLOWS,
@@ -14,9 +15,10 @@ from meshlens.outputs.sheets import (
     InterfaceLine,
     StationLine,
 )
+from meshlens.outputs.sheets_wifi import AIR, WIFI, AirLine, WifiLine
 from meshlens.outputs.text import ago, bars, endpoint, human
 from meshlens.packet.ethertypes import ethertype_name
-from meshlens.probes.rates import Rate
+from meshlens.readings.rates import Rate
 
 __all__ = ["DETAILS", "Facts"]
 
@@ -163,9 +165,45 @@ def _told(facts: Callable[[Any], Facts]) -> Callable[[Any], Facts]:
 
 
 #: By the title of the sheet: what there is to say about a line of it.
+def _wifi(line: WifiLine) -> Facts:
+    station = line.station
+    where = filter(None, (station.mac, station.kind, station.ssid, station.bssid, station.interface))
+    rates = [f"{each.rate} {human(each.attempts or 0)}" for each in station.tx_rates]
+    sources: dict[str, list[str]] = {}
+    for name, source in station.sources.items():
+        sources.setdefault(source, []).append(name)
+    return [
+        ("wifi", " · ".join(where)),
+        ("rates", " · ".join(rates)),
+        ("latency", _spread(station.latencies_us, "µs")),
+        ("signals", _spread(station.signals, "dBm")),
+        *((source, " ".join(names)) for source, names in sources.items()),
+    ]
+
+
+def _air(line: AirLine) -> Facts:
+    heard = line.transmitter
+    return [
+        ("air", " · ".join(filter(None, (heard.mac or "(not named)", heard.bssid, heard.interface)))),
+        ("kinds", " · ".join(f"{name} {human(count.frames)}" for name, count in heard.kinds.items())),
+        ("rates", " · ".join(f"{use.rate} {human(use.frames)}" for use in heard.rates)),
+        ("signals", _spread(heard.signals, "dBm")),
+    ]
+
+
+def _spread(counts: Mapping[int, int], unit: str) -> str:
+    """Bars, and what the first and the last of them stand for."""
+    if not counts:
+        return ""
+    return f"{bars(list(counts.values()))} {min(counts)} to {max(counts)} {unit}"
+
+
 DETAILS: Final[dict[str, Callable[[Any], Facts]]] = {
     INTERFACES.title: _told(_interface),
     STATIONS.title: _told(_station),
     FLOWS.title: _told(_flow),
     FILTERS.title: _told(_filter),
+    WIFI.title: _told(_wifi),
+    AIR.title: _told(_air),
+    VERDICTS.title: _told(verdict_facts),
 }

@@ -8,7 +8,7 @@ from typing import Protocol
 from meshlens.errors import MeshlensError
 from meshlens.outputs.hub import Hub
 from meshlens.outputs.sinks import Sink
-from meshlens.probes.reading import Reading
+from meshlens.readings.reading import Reading
 
 __all__ = ["Engine", "Source"]
 

@@ -8,8 +8,8 @@ from typing import Protocol
 from meshlens.errors import UsageError
 from meshlens.outputs.history.series import History, HistoryKind
 from meshlens.outputs.metrics import MetricsPage
-from meshlens.probes.rates import Rates, rates
-from meshlens.probes.reading import Reading
+from meshlens.readings.rates import Rates, rates
+from meshlens.readings.reading import Reading
 
 __all__ = ["HistoryQuery", "Hub"]
 

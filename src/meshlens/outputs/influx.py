@@ -8,7 +8,7 @@ or space behind it, are left out. Times are nanoseconds.
 import re
 from collections.abc import Iterator
 
-from meshlens.probes.reading import Reading
+from meshlens.readings.reading import Reading
 
 __all__ = ["format_influx", "influx_lines"]
 

@@ -9,7 +9,7 @@ from typing import Final
 
 from meshlens.errors import MeshlensError
 from meshlens.outputs.influx import format_influx
-from meshlens.probes.reading import Reading
+from meshlens.readings.reading import Reading
 
 __all__ = ["HttpInflux"]
 

@@ -5,8 +5,8 @@ from typing import Any
 
 from meshlens.outputs.sheet import GAP, Sheet, arrange, cells, fit, headings
 from meshlens.outputs.sheets import SHEETS
-from meshlens.probes.rates import Rates
-from meshlens.probes.reading import Reading
+from meshlens.readings.rates import Rates
+from meshlens.readings.reading import Reading
 
 __all__ = ["listing", "share_rows"]
 
@@ -20,6 +20,8 @@ def listing(reading: Reading, rates: Rates, *, width: int, rows: int | None = No
     `rows`: how many lines there may be in all; without it everything is listed.
     """
     sheets = [(sheet, lines) for sheet in SHEETS if (lines := sheet.lines(reading, rates))]
+    if rows is not None:  # a line of each at least, so the last ones go where there is no room
+        del sheets[max(1, (rows + 1) // (_FRAME_ROWS + 1)) :]
     room = None if rows is None else rows - _FRAME_ROWS * len(sheets) + 1
     shares = share_rows([len(lines) for _, lines in sheets], room)
     listed = [

@@ -10,8 +10,8 @@ from typing import Final
 
 from meshlens.outputs.exposition import Family, encode, filter_labels, header, label_text, sample
 from meshlens.outputs.metrics_tables import TABLES, Row, Table, counter, gauge, size_lines, text
-from meshlens.probes.reading import Reading
 from meshlens.probes.snapshot import Direction
+from meshlens.readings.reading import Reading
 
 __all__ = ["MetricsPage"]
 

@@ -12,9 +12,11 @@ from itertools import accumulate
 from typing import Final, NamedTuple
 
 from meshlens.outputs.exposition import Family, header, label_text, sample
-from meshlens.probes.reading import Reading
+from meshlens.outputs.metrics_wifi import WIFI_FAMILIES
+from meshlens.outputs.verdicts import verdict_name
 from meshlens.probes.snapshot import Direction
 from meshlens.probes.stations.record import Station
+from meshlens.readings.reading import Reading
 
 __all__ = ["MAX_STATIONS", "TABLES", "Row", "Table", "counter", "gauge", "size_lines", "text"]
 
@@ -137,6 +139,14 @@ def _flow_numbers(reading: Reading) -> Iterator[Row]:
         yield text(interface=interface, protocol=protocol), (number,)
 
 
+def _classes(reading: Reading) -> Iterator[Row]:
+    for each in reading.classes:
+        name = verdict_name(each.verdict)
+        yield text(interface=each.interface, task=each.task, verdict=name), (
+            each.samples, each.packets, each.bytes
+        )  # fmt: skip
+
+
 def _missed(reading: Reading) -> Iterator[Row]:
     for probe, reasons in reading.missed.items():
         for reason, packets in reasons.items():
@@ -206,6 +216,15 @@ TABLES: Final = (
     ),
     Table((gauge("station_info", "Name and vendor of a station."),), _station_names),
     Table((gauge("flows", "Flows that are going on."),), _flow_numbers),
+    *(Table((family,), rows) for family, rows in WIFI_FAMILIES),
+    Table(
+        (
+            gauge("class_samples", "Stations or flows of a class; before the first verdict: undecided."),
+            counter("class_packets", "Packets of the stations or flows of a class."),
+            counter("class_bytes", "Bytes of the stations or flows of a class."),
+        ),
+        _classes,
+    ),
     Table((counter("missed_packets", "Packets that a probe could not count, by reason."),), _missed),
     Table(
         (

@@ -26,8 +26,8 @@ from typing import Any, Final, TextIO, get_origin, get_type_hints
 
 from meshlens.errors import MeshlensError, UsageError
 from meshlens.probes.flows.record import Flow
-from meshlens.probes.reading import Reading
 from meshlens.probes.stations.record import Station
+from meshlens.readings.reading import Reading
 
 __all__ = ["ParquetHours", "convert"]
 

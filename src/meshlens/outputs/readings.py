@@ -5,7 +5,7 @@ from collections.abc import Callable, Collection, Iterator
 from dataclasses import asdict
 from typing import Any, Final
 
-from meshlens.probes.reading import Reading
+from meshlens.readings.reading import Reading
 
 __all__ = ["READING_KINDS", "format_readings"]
 
@@ -13,7 +13,7 @@ Record = dict[str, Any]
 
 
 def format_readings(reading: Reading, kinds: Collection[str] = ()) -> str:
-    """`{"time_ns", "what", …}` a line, with the fields of InterfaceTraffic, Station, Flow, or Count.
+    """`{"time_ns", "what", …}` a line, with the fields of the records.
 
     `kinds` are of READING_KINDS, none: all. "flows" are those that have ended, so that each is told once;
     filters that have matched nothing yet are left out. The last object says what was missed, of all probes.
@@ -43,6 +43,18 @@ def _filters(reading: Reading) -> Iterator[Record]:
     return (asdict(each) for each in reading.counts if each.packets)
 
 
+def _wifi(reading: Reading) -> Iterator[Record]:
+    return (asdict(each) for each in reading.wifi)
+
+
+def _transmitters(reading: Reading) -> Iterator[Record]:
+    return (asdict(each) for each in reading.transmitters)
+
+
+def _verdicts(reading: Reading) -> Iterator[Record]:
+    return (asdict(each) for each in reading.verdicts)
+
+
 def _plain(value: object) -> list[Any]:
     assert isinstance(value, frozenset)
     return sorted(value)
@@ -54,4 +66,7 @@ READING_KINDS: Final[dict[str, Callable[[Reading], Iterator[Record]]]] = {
     "stations": _stations,
     "flows": _flows,
     "filters": _filters,
+    "wifi": _wifi,
+    "transmitters": _transmitters,
+    "verdicts": _verdicts,
 }

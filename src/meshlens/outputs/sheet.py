@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 from meshlens.outputs.text import elide, human
-from meshlens.probes.rates import Rates
-from meshlens.probes.reading import Reading
+from meshlens.readings.rates import Rates
+from meshlens.readings.reading import Reading
 
 __all__ = ["GAP", "Column", "Sheet", "arrange", "cells", "fit", "headings", "name", "number"]
 

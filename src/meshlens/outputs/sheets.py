@@ -1,12 +1,16 @@
-"""The four sheets of `meshlens top`: interfaces, stations, flows, filters."""
+"""The sheets of `meshlens top`: interfaces, stations, flows, filters, and those of Wi-Fi."""
 
 from dataclasses import dataclass, field
 from typing import Any, Final
 
 from meshlens.outputs.sheet import Sheet, name, number
+from meshlens.outputs.sheet_verdicts import VERDICTS
+from meshlens.outputs.sheets_wifi import AIR, WIFI
 from meshlens.outputs.text import ago, endpoint, shorten
 from meshlens.probes.flows.record import Flow
-from meshlens.probes.rates import (
+from meshlens.probes.stations.record import Station
+from meshlens.probes.traffic.record import InterfaceTraffic
+from meshlens.readings.rates import (
     Casts,
     EthertypeKey,
     FilterKey,
@@ -17,9 +21,7 @@ from meshlens.probes.rates import (
     flow_key,
     station_key,
 )
-from meshlens.probes.reading import Reading
-from meshlens.probes.stations.record import Station
-from meshlens.probes.traffic.record import InterfaceTraffic
+from meshlens.readings.reading import Reading
 
 __all__ = [
     "FILTERS", "FLOWS", "INTERFACES", "SHEETS", "STATIONS", "FilterLine", "FlowLine", "InterfaceLine",
@@ -249,4 +251,4 @@ FILTERS: Final[Sheet[FilterLine]] = Sheet(
 )
 
 #: In the order of their tabs.
-SHEETS: Final[tuple[Sheet[Any], ...]] = (INTERFACES, STATIONS, FLOWS, FILTERS)
+SHEETS: Final[tuple[Sheet[Any], ...]] = (INTERFACES, STATIONS, FLOWS, FILTERS, WIFI, AIR, VERDICTS)

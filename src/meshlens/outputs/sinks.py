@@ -12,7 +12,7 @@ from meshlens.errors import MeshlensError
 from meshlens.outputs.files import replace_file
 from meshlens.outputs.influx import influx_lines
 from meshlens.probes.flows.record import Flow
-from meshlens.probes.reading import Reading
+from meshlens.readings.reading import Reading
 
 __all__ = ["AppendedFile", "Paced", "ReplacedFile", "Sink", "UdpInflux", "datagrams"]
 

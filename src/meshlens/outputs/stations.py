@@ -6,8 +6,8 @@ from dataclasses import asdict
 from typing import Final
 
 from meshlens.outputs.table import human
-from meshlens.probes.rates import StationKey, TwoWay, station_key
 from meshlens.probes.stations.record import Station
+from meshlens.readings.rates import StationKey, TwoWay, station_key
 
 __all__ = ["station_json", "station_table", "summary_json", "summary_line"]
 

@@ -8,7 +8,7 @@ from typing import Any
 from meshlens.outputs.table import human
 from meshlens.wifi.monitor.record import Transmitter
 
-__all__ = ["summary_json", "transmitter_json", "transmitter_table"]
+__all__ = ["summary_json", "transmitter_json", "transmitter_record", "transmitter_table"]
 
 _LINE = "{:<17} {:<17} {:>6} {:>5} {:>5} {:>7} {:>6}  {}"
 _HEADING = _LINE.format("transmitter", "BSS", "frames", "bytes", "retry", "dBm/SNR", "Mbit/s", "mostly")
@@ -73,15 +73,20 @@ def transmitter_json(each: Transmitter, time_ns: int) -> str:
 
     `time_ns` is when the numbers were read. A rate also has its name and Mbit/s.
     """
-    fields: dict[str, Any] = {"time_ns": time_ns, **asdict(each)}
+    return json.dumps({"time_ns": time_ns, **transmitter_record(each)})
+
+
+def transmitter_record(each: Transmitter) -> dict[str, Any]:
+    """The same as JSON can hold it."""
+    fields = asdict(each)
     fields["rates"] = [
         {"rate": str(use.rate), "mbps": _rounded(use.rate.mbps), **asdict(use.rate)}
         | {"frames": use.frames, "bytes": use.bytes, "retries": use.retries}
         for use in each.rates
     ]
-    for name in ("retry_ratio", "snr_db", "mean_mbps", "signal_mean_dbm", "noise_mean_dbm"):
+    for name in ("retry_ratio", "snr_db", "mean_mbps", "airtime_ns", "signal_mean_dbm", "noise_mean_dbm"):
         fields[name] = _rounded(getattr(each, name))
-    return json.dumps(fields)
+    return fields
 
 
 def _rounded(value: float | None) -> float | None:

@@ -8,7 +8,7 @@ from typing import Final
 from meshlens.outputs.table import human
 from meshlens.outputs.text import elide, printable
 from meshlens.probes.classified import ClassCount, Classified
-from meshlens.probes.reading import ProbeCost
+from meshlens.probes.cost import ProbeCost
 
 __all__ = [
     "costs_json",
@@ -28,8 +28,8 @@ _WHY_MIN: Final = 10
 
 
 def verdict_name(verdict: str | None) -> str:
-    """A class as it is shown: None is what the model does not know."""
-    return "unknown" if verdict is None else verdict
+    """A class as it is shown: None is what the model does not know, "" what has no verdict yet."""
+    return "unknown" if verdict is None else verdict or "undecided"
 
 
 def verdict_table(

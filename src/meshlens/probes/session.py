@@ -8,9 +8,9 @@ from types import TracebackType
 from typing import Any, Self
 
 from meshlens.ebpf import Program
+from meshlens.probes.cost import ProbeCost
 from meshlens.probes.following import Follower
 from meshlens.probes.interfaces import InterfaceWatch
-from meshlens.probes.reading import ProbeCost
 
 __all__ = ["AttachedProgram", "Session", "probe_costs"]
 

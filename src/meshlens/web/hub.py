@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator, Collection
 from typing import Protocol
 
 from meshlens.outputs.history.series import History, HistoryKind, Series
-from meshlens.probes.reading import Reading
+from meshlens.readings.reading import Reading
 
 __all__ = ["History", "HistoryKind", "Hub", "Series"]
 

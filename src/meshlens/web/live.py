@@ -3,8 +3,8 @@
 import asyncio
 from typing import Final, NamedTuple
 
-from meshlens.probes.rates import Rates, rates
-from meshlens.probes.reading import Reading
+from meshlens.readings.rates import Rates, rates
+from meshlens.readings.reading import Reading
 from meshlens.web.hub import Hub
 from meshlens.web.past import Past
 from meshlens.web.tick import By, Tick, tick

@@ -15,7 +15,7 @@ from starlette.routing import Route
 from starlette.types import ASGIApp
 
 from meshlens.errors import UsageError
-from meshlens.probes.reading import Reading
+from meshlens.readings.reading import Reading
 from meshlens.web.answers import json_answer, packed_answer
 from meshlens.web.assets import asset_response, assets
 from meshlens.web.events import VIEWERS_MAX, EventStream

@@ -4,8 +4,12 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any, Final
 
+from meshlens.outputs.transmitters import transmitter_record
+from meshlens.outputs.wifi_stations import station_record
 from meshlens.probes.flows.record import Flow
-from meshlens.probes.rates import (
+from meshlens.probes.stations.record import Station
+from meshlens.probes.traffic.record import InterfaceTraffic
+from meshlens.readings.rates import (
     InterfaceKey,
     Rate,
     Rates,
@@ -13,10 +17,9 @@ from meshlens.probes.rates import (
     filter_key,
     flow_key,
     station_key,
+    wifi_key,
 )  # fmt: skip
-from meshlens.probes.reading import Reading
-from meshlens.probes.stations.record import Station
-from meshlens.probes.traffic.record import InterfaceTraffic
+from meshlens.readings.reading import Reading
 
 __all__ = ["TABLES", "Row", "Table", "whole"]
 
@@ -81,6 +84,24 @@ def _counts(reading: Reading, rates: Rates) -> Iterable[Row]:
         yield {**_shallow(each), **_per_s(rates.filters.get(filter_key(each), _NOTHING))}
 
 
+def _wifi(reading: Reading, rates: Rates) -> Iterable[Row]:
+    for each in reading.wifi:
+        rate = rates.wifi.get(wifi_key(each), _SILENT)
+        yield {
+            **station_record(each), **_per_s(Rate(rate.packets, rate.bytes)), **_per_s(rate.sent, "rx_"),
+            **_per_s(rate.received, "tx_"),
+        }  # fmt: skip
+
+
+def _verdicts(reading: Reading, _: Rates) -> Iterable[Row]:
+    return (asdict(each) for each in reading.verdicts)
+
+
+def _transmitters(reading: Reading, rates: Rates) -> Iterable[Row]:
+    for each in reading.transmitters:
+        yield {**transmitter_record(each), **_per_s(rates.transmitters.get(wifi_key(each), _NOTHING))}
+
+
 def _missed(reading: Reading, _: Rates) -> Iterable[Row]:
     for probe, reasons in reading.missed.items():
         for reason, packets in reasons.items():
@@ -98,6 +119,9 @@ TABLES: Final[Mapping[str, Table]] = {
     "stations": Table(_stations, "-bytes_per_s"),
     "flows": Table(_flows, "-bytes_per_s"),
     "counts": Table(_counts, "-bytes_per_s"),
+    "wifi": Table(_wifi, "-bytes_per_s"),
+    "transmitters": Table(_transmitters, "-bytes_per_s"),
+    "verdicts": Table(_verdicts, "-confidence"),
     "missed": Table(_missed, "-packets"),
     "costs": Table(_costs, "-run_time_ns"),
 }

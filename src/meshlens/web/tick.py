@@ -8,11 +8,12 @@ from heapq import nlargest
 from typing import Any, Final, Literal
 
 from meshlens.packet.ethertypes import ethertype_name
+from meshlens.probes.cost import ProbeCost
 from meshlens.probes.flows.record import Flow
-from meshlens.probes.rates import Rate, Rates, TwoWay, flow_key, station_key
-from meshlens.probes.reading import ProbeCost, Reading
 from meshlens.probes.snapshot import Direction
 from meshlens.probes.stations.record import Station
+from meshlens.readings.rates import Rate, Rates, TwoWay, flow_key, station_key
+from meshlens.readings.reading import Reading
 from meshlens.web.tables import Row
 
 __all__ = ["BYS", "By", "Tick", "of_interface", "rounded", "tick", "top_rows"]

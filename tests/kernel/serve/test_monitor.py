@@ -6,7 +6,7 @@ import pytest
 
 import meshlens
 from meshlens.ebpf.query import attached
-from meshlens.probes.reading import Reading
+from meshlens.readings.reading import Reading
 from tests.kernel.conftest import NetNsPair
 from tests.kernel.count.traffic import FRAMES, filters, send, truth
 from tests.kernel.serve.daemon import eventually

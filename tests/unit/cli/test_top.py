@@ -9,7 +9,7 @@ import pytest
 
 from meshlens.cli import top
 from meshlens.cli.main import run
-from meshlens.probes.reading import Reading
+from meshlens.readings.reading import Reading
 from tests.readings import INTERFACES, reading
 
 ASKED: dict[str, Any] = {}
@@ -47,7 +47,7 @@ class MadeUp:
 
 @pytest.fixture(autouse=True)
 def made_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("meshlens.probes.monitor.session.monitor", MadeUp)
+    monkeypatch.setattr("meshlens.readings.session.monitor", MadeUp)
     monkeypatch.setattr("meshlens.ebpf.capabilities.drop_capabilities", lambda kept: None)
 
 

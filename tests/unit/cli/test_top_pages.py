@@ -7,7 +7,7 @@ import pytest
 
 from meshlens.cli.top_pages import Pages, missed
 from meshlens.outputs.sheets import FILTERS, FLOWS, INTERFACES, SHEETS, STATIONS
-from meshlens.probes.reading import Reading
+from meshlens.readings.reading import Reading
 from tests.readings import FILTERS as NUMBER_OF_FILTERS
 from tests.readings import STATIONS as NUMBER_OF_STATIONS
 from tests.readings import reading, readings

@@ -8,8 +8,8 @@ import pytest
 from meshlens.errors import UsageError
 from meshlens.outputs.history.series import History
 from meshlens.outputs.hub import Hub
-from meshlens.probes.rates import Rates, rates
-from meshlens.probes.reading import Reading
+from meshlens.readings.rates import Rates, rates
+from meshlens.readings.reading import Reading
 from tests.readings import reading
 
 

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from meshlens.errors import MeshlensError
 from meshlens.outputs.influx import format_influx
 from meshlens.outputs.influx_http import HttpInflux
-from meshlens.probes.reading import Reading
 from meshlens.probes.snapshot import Count
+from meshlens.readings.reading import Reading
 from tests.readings import reading
 from tests.unit.outputs.snapshots import HOSTILE_IDS
 

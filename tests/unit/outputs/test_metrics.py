@@ -11,8 +11,8 @@ from prometheus_client.samples import Sample
 
 from meshlens.outputs.metrics import MetricsPage
 from meshlens.outputs.metrics_tables import MAX_STATIONS
-from meshlens.probes.reading import Reading
 from meshlens.probes.snapshot import Count
+from meshlens.readings.reading import Reading
 from tests.readings import GONE, reading
 from tests.unit.outputs.snapshots import HOSTILE_IDS
 

@@ -10,7 +10,7 @@ import pytest
 from meshlens.errors import MeshlensError, UsageError
 from meshlens.outputs import parquet
 from meshlens.outputs.parquet import ParquetHours, convert
-from meshlens.probes.reading import Reading
+from meshlens.readings.reading import Reading
 from tests.readings import reading, time_of
 
 pq = pytest.importorskip("pyarrow.parquet")

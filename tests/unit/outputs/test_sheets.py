@@ -9,8 +9,8 @@ from meshlens.outputs.details import DETAILS
 from meshlens.outputs.listing import listing, share_rows
 from meshlens.outputs.sheet import Sheet, arrange, cells, fit, headings
 from meshlens.outputs.sheets import FILTERS, FLOWS, INTERFACES, SHEETS, STATIONS
-from meshlens.probes.rates import rates
-from meshlens.probes.reading import Reading
+from meshlens.readings.rates import rates
+from meshlens.readings.reading import Reading
 from tests.readings import FILTER_IDS, SECOND_NS, reading
 
 BEFORE, NOW = reading(24), reading(25)

@@ -12,7 +12,7 @@ from meshlens.outputs.hub import Hub
 from meshlens.outputs.influx import format_influx
 from meshlens.outputs.readings import READING_KINDS, format_readings
 from meshlens.outputs.sinks import AppendedFile, Paced, ReplacedFile, UdpInflux, datagrams
-from meshlens.probes.reading import Reading
+from meshlens.readings.reading import Reading
 from tests.readings import reading, readings
 
 
@@ -55,7 +55,7 @@ def test_json_lines_have_all_kinds_each_with_its_time() -> None:
 def test_json_lines_of_some_kinds_have_no_others() -> None:
     objects = [json.loads(line) for line in format_readings(reading(9), ["stations"]).splitlines()]
     assert {each["what"] for each in objects} == {"station", "missed"}
-    assert set(READING_KINDS) == {"interfaces", "stations", "flows", "filters"}
+    assert set(READING_KINDS) == {"interfaces", "stations", "flows", "filters", "wifi", "transmitters"}
 
 
 def test_a_file_grows_by_each_reading_and_a_new_process_goes_on_with_it(tmp_path: Path) -> None:

@@ -6,9 +6,9 @@ from dataclasses import replace
 import pytest
 
 from meshlens.outputs.stations import station_json, station_table, summary_json, summary_line
-from meshlens.probes.rates import rates
-from meshlens.probes.reading import Reading
 from meshlens.probes.stations.record import DhcpFingerprint, Station
+from meshlens.readings.rates import rates
+from meshlens.readings.reading import Reading
 
 PHONE = Station(
     interface="wlan0",

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from meshlens.probes.reading import Reading
+from meshlens.readings.reading import Reading
 from meshlens.web.app import create_app
 from tests.browser import Browser, chromium, missing
 from tests.gateway import Gateway

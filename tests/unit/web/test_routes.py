@@ -13,12 +13,13 @@ from hypothesis import strategies as st
 from starlette.datastructures import QueryParams
 
 from meshlens.errors import UsageError
+from meshlens.probes.cost import ProbeCost
 from meshlens.probes.flows.record import Flow
-from meshlens.probes.rates import Rates, rates
-from meshlens.probes.reading import ProbeCost, Reading
 from meshlens.probes.snapshot import Count
 from meshlens.probes.stations.record import Station
 from meshlens.probes.traffic.record import InterfaceTraffic
+from meshlens.readings.rates import Rates, rates
+from meshlens.readings.reading import Reading
 from meshlens.web.app import create_app
 from meshlens.web.query import select
 from meshlens.web.tables import TABLES as TABLES_OF_ROWS
@@ -69,7 +70,7 @@ def test_rates_stand_beside_the_counters(site: Site) -> None:
 
 def test_the_reading_is_all_tables_whole(site: Site) -> None:
     answer = site.get("/api/v1/reading").json
-    assert set(answer) == {"time_ns", "seconds", *TABLES}
+    assert set(answer) == {"time_ns", "seconds", *TABLES, "wifi", "transmitters"}
     assert len(answer["counts"]) == len(NOW.counts)
     assert answer["seconds"] == 10
 

@@ -9,9 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from meshlens.probes.rates import rates
-from meshlens.probes.reading import ProbeCost, Reading
+from meshlens.probes.cost import ProbeCost
 from meshlens.probes.snapshot import Count
+from meshlens.readings.rates import rates
+from meshlens.readings.reading import Reading
 from meshlens.web.past import PAST_TOP, Past
 from meshlens.web.tick import By, Tick, tick
 from tests.readings import FILTERS, INTERFACES, STATIONS, reading

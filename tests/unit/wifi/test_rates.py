@@ -7,8 +7,9 @@ from meshlens.packet.radiotap import parse_radiotap
 from meshlens.wifi.monitor.rate import UNKNOWN, rate_bytes, rate_of
 from meshlens.wifi.rates import LEGACY_MBPS, Phy, Rate
 
-# IEEE 802.11-2020, tables 19-27 to 19-37 (HT), 21-29 to 21-60 (VHT); 802.11ax-2021, 27.5 (HE): one stream,
-# or as given, by MCS.
+# IEEE 802.11-2020, tables 19-27 to 19-37 (HT), 21-29 to 21-60 (VHT); 802.11ax-2021, 27.5 (HE);
+# one stream,
+# 802.11be-2024, 36.5 (EHT); or as given, by MCS.
 PUBLISHED: dict[tuple[Phy, int, int, int], str] = {
     ("ht", 1, 20, 800): "6.5 13 19.5 26 39 52 58.5 65",
     ("ht", 1, 20, 400): "7.2 14.4 21.7 28.9 43.3 57.8 65 72.2",
@@ -21,6 +22,9 @@ PUBLISHED: dict[tuple[Phy, int, int, int], str] = {
     ("he", 1, 20, 800): "8.6 17.2 25.8 34.4 51.6 68.8 77.4 86 103.2 114.7 129 143.4",
     ("he", 1, 40, 1600): "16.3 32.5 48.8 65 97.5 130 146.3 162.5 195 216.7 243.8 270.8",
     ("he", 1, 80, 3200): "30.6 61.3 91.9 122.5 183.8 245 275.6 306.3 367.5 408.3 459.4 510.4",
+    ("eht", 1, 20, 800): "8.6 17.2 25.8 34.4 51.6 68.8 77.4 86 103.2 114.7 129 143.4 154.9 172.1",
+    ("eht", 2, 320, 800): "288.2 576.5 864.7 1152.9 1729.4 2305.9 2594.1 2882.4 3458.8 3843.1 4323.5 4803.9 "
+    "5188.2 5764.7",
     ("he", 2, 160, 800): "144.1 288.2 432.4 576.5 864.7 1152.9 1297.1 1441.2 1729.4 1921.6 2161.8 2402",
 }
 #: HE in a part of the channel, one stream, 0.8 us, MCS 11.
@@ -48,6 +52,11 @@ def test_dual_carrier_modulation_halves_a_rate() -> None:
 def test_the_slowest_rate_of_ht_is_sent_twice() -> None:
     assert Rate("ht", None, 32, width_mhz=40).mbps == 6
     assert Rate("ht", None, 32, width_mhz=40, guard_ns=400).mbps == pytest.approx(6.7, abs=0.051)
+
+
+def test_the_slowest_rates_of_eht_repeat_themselves() -> None:
+    assert Rate("eht", None, 15).mbps == pytest.approx(4.3, abs=0.051)
+    assert Rate("eht", None, 14, width_mhz=320).mbps == pytest.approx(36.0, abs=0.051)
 
 
 @pytest.mark.parametrize(

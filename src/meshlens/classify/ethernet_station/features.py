@@ -13,6 +13,7 @@ from meshlens.probes.stations.protocols import CLASSES
 
 __all__ = [
     "EARLY",
+    "EVERY",
     "FEATURES",
     "GAP_BINS",
     "KINDS",
@@ -27,15 +28,21 @@ __all__ = [
     "STATE",
     "STEP",
     "WINDOW",
+    "WINDOW_US",
     "WORDS",
+    "asks",
     "place",
 ]
 
 #: Packets of a station that count; what it sends later changes nothing and costs a look-up. A device that
 #: joins a network has said by then what tells it apart: see docs/classify-ethernet.md for the figures.
 WINDOW: Final = 128
-#: The program asks the model whenever a station has sent a power of two of packets; a model learns how
-#: stations look then, from these on: those before say too little.
+#: What comes later than two minutes after the first packet does not count either: a device that has joined
+#: does something else then, and a verdict shall stay.
+WINDOW_US: Final = 120_000_000
+#: The program asks the model at each of the first EVERY packets (a power of two), then at every EVERY-th.
+EVERY: Final = 8
+#: A model learns also how stations look after so many packets; those before say too little.
 EARLY: Final = (8, 16, 32, 64)
 #: Of so many packets each is known by itself, of the others sums and histograms.
 SLOTS: Final = 24
@@ -129,16 +136,21 @@ FEATURES: Final[tuple[Feature, ...]] = (
     Feature("dhcp_name_bytes", "dhcp", "bytes"),
 )
 
-#: What the program remembers behind the row: size and kind of the last packet in one, and its time in
-#: microseconds; then bits, one for each hash of an address and of a port that it had.
+#: What the program remembers behind the row: whether it is too late for all that comes; size and kind of the
+#: last packet in one, and its time in microseconds; then bits, one for each hash of an address and of a port.
 WORDS: Final = 4
-STATE: Final = ("last", "last_us", *(f"address_bits_{n}" for n in range(WORDS)),
+STATE: Final = ("closed", "last", "last_us", *(f"address_bits_{n}" for n in range(WORDS)),
                 *(f"port_bits_{n}" for n in range(WORDS)))  # fmt: skip
 
 #: Where each feature stands in a row, by its name, and what is remembered behind.
 PLACE: Final = {
     name: position for position, name in enumerate((*(feature.name for feature in FEATURES), *STATE))
 }
+
+
+def asks(packets: int) -> bool:
+    """Whether the program asks the model when a station has sent so many packets."""
+    return packets < EVERY or not packets % EVERY
 
 
 def place(kind: int, what: str) -> int:

@@ -7,7 +7,7 @@ does it; later ones, and all that it is sent, cost a look-up, which finds the ac
 from typing import Final, Literal
 
 from meshlens.classify.ethernet_station import TASK
-from meshlens.classify.ethernet_station.features import WINDOW
+from meshlens.classify.ethernet_station.features import EVERY, WINDOW
 from meshlens.classify.ethernet_station.layout import (
     BEHIND,
     BLANK,
@@ -29,7 +29,7 @@ from meshlens.classify.kernel.entry import (
     emit_run_model,
 )
 from meshlens.classify.kernel.sampler import Sampler
-from meshlens.ebpf import R0, R1, R2, R3, R6, R7, R8, R10, Asm, Helper, ProgramSpec, possible_cpus
+from meshlens.ebpf import R0, R1, R3, R6, R7, R8, R10, Asm, Helper, ProgramSpec, possible_cpus
 from meshlens.ebpf.contexts import Skb
 from meshlens.ebpf.features import has_atomic_fetch
 from meshlens.probes.snapshot import Direction
@@ -82,6 +82,8 @@ class _EthernetProgram:
         asm.label("found")
         asm.mov(R7, R0)
         if self.direction == "in":
+            asm.load(R1, R7, offset("closed"), 4)
+            asm.jump_if(R1, "!=", 0, "act")
             asm.load(R1, R7, offset("packets"), 4)
             asm.jump_if(R1, "<", WINDOW, "add")
         asm.block("act")
@@ -114,10 +116,8 @@ class _EthernetProgram:
         emit_update(asm, unchanged="act", atomic_fetch=has_atomic_fetch())
         asm.block("let the model decide")
         asm.load(R1, R7, offset("packets"), 4)
-        asm.mov(R2, R1)
-        asm.alu("-=", R2, 1)
-        asm.alu("&=", R2, R1)
-        asm.jump_if(R2, "!=", 0, "act")  # not a power of two
+        with asm.if_(R1, ">=", EVERY):
+            asm.jump_if(R1, "&", EVERY - 1, "act")
         self.tally("sample")
         emit_run_model(asm, KEY_SLOT, PACKETS_SLOT, OCTETS_SLOT)
         emit_action(asm, R7, PACKETS_SLOT, OCTETS_SLOT)

@@ -23,19 +23,20 @@ from meshlens.classify.ethernet_station.features import (
     STATE,
     STEP,
     WINDOW,
+    WINDOW_US,
     place,
 )
-from meshlens.classify.features import MAX_VALUE, Sample
+from meshlens.classify.features import Sample
 from meshlens.packet.capture import read_capture
 from meshlens.probes.stations.packet import BOOTP_BYTES, ETHERNET_BYTES, UDP_BYTES, Headers, dissect
 from meshlens.probes.stations.protocols import CLASSES, HAS_PORTS, IS_DHCP, IS_SYN
 
-__all__ = ["ECHO_US", "MAX_SIZE", "MAX_STATIONS", "MAX_US", "Entry", "bucket", "read", "size_bin"]
+__all__ = ["ECHO_US", "MAX_SIZE", "MAX_STATIONS", "Entry", "bucket", "read", "size_bin"]
 
 #: As many stations of one capture are told apart; frames of others are left out.
 MAX_STATIONS: Final = 65_536
-#: No frame is larger, no time longer (71 minutes) than these say.
-MAX_SIZE, MAX_US = 0xFFFF, 0xFFFFFFFF
+#: No frame is larger.
+MAX_SIZE: Final = 0xFFFF
 ECHO_US: Final = 1000
 
 _ETHERNET: Final = 1
@@ -99,12 +100,15 @@ class Entry:
 
     def add(self, data: bytes, wire_length: int, time_ns: int) -> bool:
         """Add a frame, which has an Ethernet header; False if it changes nothing."""
-        if self.packets >= WINDOW:
+        if self.packets >= WINDOW or self.values[PLACE["closed"]]:
             return False
         headers = dissect(data)
         size, kind = min(wire_length, MAX_SIZE), KIND_OF_CLASS[headers.number]
-        us = min(max(time_ns - self.first_ns, 0) // 1000, MAX_US)
+        us = max(time_ns - self.first_ns, 0) // 1000
         values, last = self.values, size * len(KINDS) + kind
+        if us > WINDOW_US:
+            values[PLACE["closed"]] = 1
+            return False
         gap_us = max(us - values[PLACE["last_us"]], 0)
         if data[0] & 1 and values[PLACE["last"]] == last and gap_us < ECHO_US:
             return False
@@ -151,7 +155,7 @@ class Entry:
         self._count(f"sized_{size_bin(size)}")
         if not values[place(kind, "packets")]:
             values[place(kind, "first")] = values[place(kind, "least")] = size
-            values[place(kind, "since")] = min(_ms(us) + 1, MAX_VALUE)
+            values[place(kind, "since")] = _ms(us) + 1
         values[place(kind, "packets")] += 1
         values[place(kind, "bytes")] += size
         values[place(kind, "least")] = min(values[place(kind, "least")], size)

@@ -15,6 +15,7 @@ from meshlens.classify.ethernet_station.features import (
     SMALL_STEP,
     STEP,
     WINDOW,
+    WINDOW_US,
 )
 from meshlens.classify.ethernet_station.layout import (
     BEFORE,
@@ -29,7 +30,7 @@ from meshlens.classify.ethernet_station.layout import (
     offset,
 )
 from meshlens.classify.ethernet_station.row import emit_count
-from meshlens.classify.ethernet_station.sample import ECHO_US, MAX_SIZE, MAX_US
+from meshlens.classify.ethernet_station.sample import ECHO_US, MAX_SIZE
 from meshlens.classify.ethernet_station.upper import emit_options, emit_upper
 from meshlens.classify.kernel import entry
 from meshlens.ebpf import R1, R2, R3, R7, R8, R9, R10, Asm
@@ -50,7 +51,7 @@ def emit_update(asm: Asm, *, unchanged: str, atomic_fetch: bool) -> None:
     """
     asm.block("what the packet is")
     _emit_kind(asm, unchanged)
-    _emit_times(asm)
+    _emit_times(asm, unchanged)
     _emit_leave_echoes(asm, unchanged)
     _emit_claim(asm, unchanged, atomic_fetch=atomic_fetch)
     emit_upper(asm)
@@ -81,8 +82,8 @@ def _emit_kind(asm: Asm, unchanged: str) -> None:
     asm.store(R10, TRANSPORT, R2, 8)
 
 
-def _emit_times(asm: Asm) -> None:
-    """US = microseconds since the first packet, R3 = GAP = since the one before."""
+def _emit_times(asm: Asm, late: str) -> None:
+    """US = microseconds since the first packet, R3 = GAP = since the one before; leaves what is `late`."""
     early = asm.new_label()
     asm.load(R1, R10, NOW, 8)
     asm.load(R2, R7, entry.FIRST_NS, 8)
@@ -91,9 +92,9 @@ def _emit_times(asm: Asm) -> None:
     asm.mov(R3, R1)
     asm.alu("-=", R3, R2)
     asm.alu("/=", R3, 1000)
-    asm.ld_imm64(R2, MAX_US)
-    with asm.if_(R3, ">", R2):
-        asm.mov(R3, R2)
+    with asm.if_(R3, ">", WINDOW_US):
+        asm.store(R7, offset("closed"), 1, 4)
+        asm.jump(late)
     asm.label(early)
     asm.store(R10, US, R3, 8)
     asm.load(R2, R7, offset("last_us"), 4)

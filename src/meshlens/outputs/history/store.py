@@ -7,7 +7,7 @@ from typing import Final
 
 from meshlens.outputs.history.schema import LEVELS, Level, StoreError, open_writer, troubles
 from meshlens.outputs.history.tally import NOTHING, Amount, Key, Tally, plus, station_name
-from meshlens.probes.reading import Reading
+from meshlens.readings.reading import Reading
 
 __all__ = ["DEFAULT_MAX_BYTES", "HistoryStore"]
 

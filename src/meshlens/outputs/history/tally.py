@@ -4,9 +4,9 @@ from collections.abc import Iterable, Iterator
 from typing import Final, NamedTuple
 
 from meshlens.probes.flows.record import Flow
-from meshlens.probes.reading import Reading
 from meshlens.probes.snapshot import Count, Direction
 from meshlens.probes.stations.record import Station
+from meshlens.readings.reading import Reading
 
 __all__ = ["NOTHING", "Amount", "Key", "RecordKind", "Tally", "flow_name", "plus", "station_name"]
 

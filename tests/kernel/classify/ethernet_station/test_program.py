@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from meshlens.classify.ethernet_station.features import FEATURES, PLACE, STATE, WINDOW
+from meshlens.classify.ethernet_station.features import FEATURES, PLACE, STATE, WINDOW, WINDOW_US
 from meshlens.classify.ethernet_station.program import SAMPLER, ethernet_program
 from meshlens.classify.ethernet_station.sample import Entry
 from meshlens.classify.kernel.entry import OUTCOMES, SAMPLES, Head, unpack_row
@@ -70,10 +70,11 @@ def expected(frames: Iterable[Timed]) -> dict[bytes, tuple[int, tuple[int, ...]]
 
 
 def timed(frames: Iterable[bytes], seed: int = 1) -> Iterator[Timed]:
-    """With times that mostly go on, by very different steps, and sometimes back."""
+    """With times that mostly go on, by very different steps, now and then by minutes, and sometimes back."""
     rng, now = random.Random(seed), 10**18
     for data in frames:
-        now += int(10 ** rng.uniform(0, 11)) if rng.random() < 0.98 else -rng.randrange(10**6)
+        most = 11 if rng.random() < 0.002 else 8
+        now += int(10 ** rng.uniform(0, most)) if rng.random() < 0.98 else -rng.randrange(10**6)
         yield now, data
 
 
@@ -134,7 +135,8 @@ def test_a_capture_with_its_own_times_makes_the_rows_of_the_file(path: Path) -> 
 
 
 def test_a_window_that_is_full_stays_as_it_is() -> None:
-    frames = list(timed(from_few_stations((sample.data for sample in mesh_mixes()), 1)))
+    data = from_few_stations((sample.data for sample in mesh_mixes()), 1)
+    frames = [(10**18 + number * 10**7, each) for number, each in enumerate(data)]
     bench, full = Bench(8), Bench(8)
     bench.run(frames)
     [(_, row)] = bench.entries().values()
@@ -142,6 +144,19 @@ def test_a_window_that_is_full_stays_as_it_is() -> None:
     count = next(n for n in range(len(frames)) if expected(frames[:n]) == expected(frames))
     full.run(frames[:count])
     assert full.entries() == bench.entries()
+
+
+def test_what_comes_after_two_minutes_changes_nothing() -> None:
+    data = [frame for frame in clients() if not frame[6] & 1][:8]
+    [own] = {bytes(frame[6:12]) for frame in from_few_stations(data, 1)}
+    some = list(from_few_stations(data, 1))
+    bench = Bench(8)
+    bench.run([(10**18 + number, each) for number, each in enumerate(some[:4])])
+    before = bench.entries()[own][1][: len(FEATURES)]
+    bench.run([(10**18 + (WINDOW_US + 1) * 1000 + number, each) for number, each in enumerate(some[4:])])
+    bench.run([(10**18 + 10**9, some[5])])
+    assert bench.entries()[own][1][: len(FEATURES)] == before
+    assert 0 < before[PLACE["packets"]] <= 4  # the others were echoes
 
 
 def test_frames_to_a_station_change_nothing_and_make_no_entry() -> None:

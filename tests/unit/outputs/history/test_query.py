@@ -8,7 +8,7 @@ import pytest
 from meshlens.errors import UsageError
 from meshlens.outputs.history.query import rates_by_step, totals
 from meshlens.outputs.history.store import HistoryStore
-from meshlens.probes.reading import Reading
+from meshlens.readings.reading import Reading
 from tests.readings import reading, time_of
 
 

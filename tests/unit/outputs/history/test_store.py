@@ -15,7 +15,7 @@ from meshlens.outputs.history.schema import LEVELS, StoreError
 from meshlens.outputs.history.store import HistoryStore
 from meshlens.outputs.history.tally import Amount, station_name
 from meshlens.probes.flows.record import Flow
-from meshlens.probes.reading import Reading
+from meshlens.readings.reading import Reading
 from tests.readings import SECOND_NS, START_NS, reading
 
 ROOT = Path(__file__).parents[4]

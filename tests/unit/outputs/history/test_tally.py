@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from meshlens.outputs.history.tally import NOTHING, Amount, Key, Tally, flow_name, plus, station_name
-from meshlens.probes.reading import Reading
+from meshlens.readings.reading import Reading
 from tests.readings import FLAPPING, GONE, SECOND_NS, reading, readings
 
 SECOND = reading(1).time_ns - reading(0).time_ns

@@ -9,15 +9,18 @@ from typing import Any, Final, Literal, Protocol, TypedDict
 
 from meshlens.errors import UsageError
 from meshlens.filters.lists import FilterList
+from meshlens.probes.classified import ClassCount, Classified
+from meshlens.probes.cost import ProbeCost
 from meshlens.probes.flows.record import Flow
-from meshlens.probes.reading import ProbeCost
 from meshlens.probes.snapshot import Count
 from meshlens.probes.stations.record import Station
 from meshlens.probes.traffic.record import InterfaceTraffic
+from meshlens.wifi.joined.record import WifiStation
+from meshlens.wifi.monitor.record import Transmitter
 
-__all__ = ["OPENERS", "PROBES", "Part", "Probe", "ProbeName", "Session", "Wanted"]
+__all__ = ["EVERYWHERE", "OPENERS", "PROBES", "Part", "Probe", "ProbeName", "Session", "Wanted"]
 
-ProbeName = Literal["interfaces", "stations", "flows", "count"]
+ProbeName = Literal["interfaces", "stations", "flows", "count", "wifi", "transmitters", "classify"]
 
 #: Long enough to notice an event that is there, short enough not to be felt.
 _TICK_S: Final = 0.001
@@ -33,6 +36,10 @@ class Part(TypedDict, total=False):
     flows: tuple[Flow, ...]
     ended: tuple[Flow, ...]
     counts: tuple[Count, ...]
+    wifi: tuple[WifiStation, ...]
+    transmitters: tuple[Transmitter, ...]
+    verdicts: tuple[Classified, ...]
+    classes: tuple[ClassCount, ...]
 
 
 class Session(AbstractContextManager[Any], Protocol):
@@ -131,6 +138,23 @@ class _Count(Probe):
         return {"counts": snapshot.counts}
 
 
+class _Wifi(Probe):
+    """What is known of stations takes asking the kernel for each: a reading does, a tick does not."""
+
+    def read(self) -> Part:
+        return {"wifi": tuple(self.session.stations())}
+
+
+class _Transmitters(Probe):
+    def read(self) -> Part:
+        return {"transmitters": tuple(self.session.transmitters())}
+
+
+class _Classify(Probe):
+    def read(self) -> Part:
+        return {"verdicts": tuple(self.session.verdicts()), "classes": tuple(self.session.counts())}
+
+
 def _open_interfaces(wanted: Wanted) -> Probe:
     from meshlens.probes.traffic.session import interfaces
 
@@ -157,11 +181,36 @@ def _open_count(wanted: Wanted) -> Probe:
     return _Count(count(wanted.filters, wanted.interfaces, **wanted.options))
 
 
+def _open_wifi(wanted: Wanted) -> Probe:
+    from meshlens.wifi.joined.session import wifi_stations
+
+    return _Wifi(wifi_stations(wanted.interfaces, **wanted.options))
+
+
+def _open_transmitters(wanted: Wanted) -> Probe:
+    from meshlens.wifi.monitor.session import transmitters
+
+    return _Transmitters(transmitters(wanted.interfaces, **wanted.options))
+
+
+def _open_classify(wanted: Wanted) -> Probe:
+    from meshlens.classify.kernel.session import verdicts
+
+    if "model" not in wanted.options:
+        raise UsageError("the probe 'classify' classifies by a model: give one, or leave it out")
+    return _Classify(verdicts(interfaces=wanted.interfaces, **wanted.options))
+
+
 #: Opening compiles what is needed; entering the probe's session attaches it.
 OPENERS: Final[dict[ProbeName, Callable[[Wanted], Probe]]] = {
     "interfaces": _open_interfaces,
     "stations": _open_stations,
     "flows": _open_flows,
     "count": _open_count,
+    "wifi": _open_wifi,
+    "transmitters": _open_transmitters,
+    "classify": _open_classify,
 }
 PROBES: Final = tuple(OPENERS)
+#: Those that any interface will do for; "count" takes filters besides, "classify" a model, the others Wi-Fi.
+EVERYWHERE: Final[tuple[ProbeName, ...]] = ("interfaces", "stations", "flows", "count")

@@ -9,7 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from meshlens.probes.flows.record import Flow
-from meshlens.probes.rates import (
+from meshlens.probes.snapshot import Count
+from meshlens.probes.stations.record import Station
+from meshlens.probes.traffic.record import InterfaceTraffic, Traffic
+from meshlens.readings.rates import (
     Casts,
     EthertypeKey,
     FilterKey,
@@ -21,10 +24,7 @@ from meshlens.probes.rates import (
     rates,
     station_key,
 )
-from meshlens.probes.reading import Reading
-from meshlens.probes.snapshot import Count
-from meshlens.probes.stations.record import Station
-from meshlens.probes.traffic.record import InterfaceTraffic, Traffic
+from meshlens.readings.reading import Reading
 from tests.readings import readings
 
 SECOND = 1_000_000_000

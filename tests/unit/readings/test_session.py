@@ -8,9 +8,9 @@ from typing import Any, Self
 import pytest
 
 from meshlens.errors import MeshlensError, NotSupported, UsageError
-from meshlens.probes.monitor.probes import Part, Probe, ProbeName, Wanted
-from meshlens.probes.monitor.session import Monitor, monitor
-from meshlens.probes.reading import ProbeCost
+from meshlens.probes.cost import ProbeCost
+from meshlens.readings.probes import Part, Probe, ProbeName, Wanted
+from meshlens.readings.session import Monitor, monitor
 from tests.readings import reading
 
 ONE = reading(1)

@@ -11,10 +11,10 @@ from typing import Any, Final, Self
 from meshlens.errors import MeshlensError, NotSupported, UsageError
 from meshlens.filters.lists import FilterList, load_list
 from meshlens.probes.interfaces import InterfaceWatch
-from meshlens.probes.monitor.probes import OPENERS, PROBES, Part, Probe, ProbeName, Wanted
-from meshlens.probes.reading import Reading
+from meshlens.readings.probes import EVERYWHERE, OPENERS, PROBES, Part, Probe, ProbeName, Wanted
+from meshlens.readings.reading import Reading
 
-__all__ = ["PROBES", "Monitor", "ProbeName", "monitor"]
+__all__ = ["EVERYWHERE", "PROBES", "Monitor", "ProbeName", "monitor"]
 
 _TICK_S: Final = 1.0
 
@@ -38,8 +38,10 @@ def monitor(
                 print(station.mac, station.bytes)
 
     `probes`: those to run, by default "interfaces", "stations", "flows", and "count" if there are `filters`
-    (a list, or the path of its file). `filter` is a tcpdump expression for stations and flows. `options` are
-    further arguments of the functions of the probes' names, as in `{"flows": {"idle_s": 60}}`.
+    (a list, or the path of its file); "wifi" has the stations of Wi-Fi interfaces, "transmitters" those heard
+    on monitor interfaces; "classify" says what stations or flows are, by the model in its options. `filter`
+    is a tcpdump expression for stations and flows. `options` are further arguments of the functions of the
+    probes' names, as in `{"flows": {"idle_s": 60}}`; those of "classify" are of `meshlens.verdicts`.
 
     Raises UsageError for a list that cannot be read and for a probe that does not exist. Entering raises what
     entering the single sessions does: a probe that this kernel does not support is an error, unless
@@ -47,7 +49,7 @@ def monitor(
     """
     names = (interfaces,) if isinstance(interfaces, str) else tuple(interfaces)
     listed = filters if isinstance(filters, FilterList) or filters is None else load_list(filters)
-    chosen = probes if probes is not None else [each for each in PROBES if listed or each != "count"]
+    chosen = probes if probes is not None else [each for each in EVERYWHERE if listed or each != "count"]
     return Monitor(names, chosen, filters=listed, filter=filter, options=options, lenient=lenient)
 
 

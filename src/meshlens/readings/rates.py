@@ -7,13 +7,15 @@ from operator import sub
 from typing import NamedTuple, TypeVar
 
 from meshlens.probes.flows.record import Flow
-from meshlens.probes.reading import Reading
 from meshlens.probes.snapshot import Count, Direction
 from meshlens.probes.stations.record import Station, StationKind
+from meshlens.readings.reading import Reading
+from meshlens.wifi.joined.record import WifiStation
+from meshlens.wifi.monitor.record import Transmitter
 
 __all__ = [
     "Casts", "EthertypeKey", "FilterKey", "FlowKey", "InterfaceKey", "Rate", "Rates", "StationKey", "TwoWay",
-    "filter_key", "flow_key", "rates", "station_key",
+    "WifiKey", "filter_key", "flow_key", "rates", "station_key", "wifi_key",
 ]  # fmt: skip
 
 
@@ -72,6 +74,13 @@ class StationKey(NamedTuple):
     kind: StationKind
 
 
+class WifiKey(NamedTuple):
+    """A station of a Wi-Fi interface, or a transmitter that one heard."""
+
+    interface: str
+    mac: str
+
+
 class FlowKey(NamedTuple):
     """What makes a flow one, oriented as the flow is."""
 
@@ -109,6 +118,8 @@ class Rates:
     flows: dict[FlowKey, TwoWay] = field(default_factory=dict)
     filters: dict[FilterKey, Rate] = field(default_factory=dict)
     missed: dict[str, float] = field(default_factory=dict)
+    wifi: dict[WifiKey, TwoWay] = field(default_factory=dict)
+    transmitters: dict[WifiKey, Rate] = field(default_factory=dict)
 
 
 def rates(before: Reading, now: Reading) -> Rates:
@@ -141,6 +152,11 @@ def rates(before: Reading, now: Reading) -> Rates:
         {key: _two_way(each) for key, each in flow_rates.items()},
         {key: Rate(*each) for key, each in _rates(_filters(now), _filters(before), seconds).items()},
         {probe: sum(each) for probe, each in _rates(_missed(now), _missed(before), seconds).items()},
+        {key: _two_way(each) for key, each in _rates(_wifi(now), _wifi(before), seconds).items()},
+        {
+            key: Rate(*each)
+            for key, each in _rates(_transmitters(now), _transmitters(before), seconds).items()
+        },
     )
 
 
@@ -158,6 +174,11 @@ def flow_key(flow: Flow) -> FlowKey:
 def filter_key(count: Count) -> FilterKey:
     """The key of a filter's count in `Rates`."""
     return FilterKey(count.filter, count.interface, count.direction)
+
+
+def wifi_key(each: WifiStation | Transmitter) -> WifiKey:
+    """The key of a station of a Wi-Fi interface, or of a transmitter, in `Rates`."""
+    return WifiKey(each.interface, each.mac)
 
 
 #: Counters that only grow, and begin anew together.
@@ -207,6 +228,18 @@ def _flows(flows: Iterable[Flow]) -> dict[FlowKey, Counters]:
         before = sums.get(flow_key(each), (0, 0, 0, 0))
         sums[flow_key(each)] = tuple(map(sum, zip(counters, before, strict=True)))
     return sums
+
+
+def _wifi(reading: Reading) -> dict[WifiKey, Counters]:
+    """What is not told goes on at 0."""
+    return {
+        wifi_key(each): (each.rx_frames or 0, each.rx_bytes or 0, each.tx_frames or 0, each.tx_bytes or 0)
+        for each in reading.wifi
+    }
+
+
+def _transmitters(reading: Reading) -> dict[WifiKey, Counters]:
+    return {wifi_key(each): (each.frames, each.bytes) for each in reading.transmitters}
 
 
 def _filters(reading: Reading) -> dict[FilterKey, Counters]:

@@ -2,25 +2,16 @@
 
 from dataclasses import dataclass, field
 
+from meshlens.probes.classified import ClassCount, Classified
+from meshlens.probes.cost import ProbeCost
 from meshlens.probes.flows.record import Flow
 from meshlens.probes.snapshot import Count
 from meshlens.probes.stations.record import Station
 from meshlens.probes.traffic.record import InterfaceTraffic
+from meshlens.wifi.joined.record import WifiStation
+from meshlens.wifi.monitor.record import Transmitter
 
-__all__ = ["ProbeCost", "Reading"]
-
-
-@dataclass(frozen=True, slots=True)
-class ProbeCost:
-    """What one program of ours costs: runs and their time are 0 unless the kernel's run statistics are on."""
-
-    probe: str
-    interface: str
-    direction: str
-    instructions: int
-    memory_bytes: int
-    run_count: int
-    run_time_ns: int
+__all__ = ["Reading"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +19,10 @@ class Reading:
     """The state of all probes at `time_ns` (nanoseconds since the epoch); counts go on from the start.
 
     `flows` are going on, with what they have had so far; `ended` came to their end since the reading before.
-    `missed`: by probe ("count", "interfaces", "stations", "flows"), packets it could not count by reason.
+    `wifi` are the stations of Wi-Fi interfaces that are in a network, `transmitters` those heard on monitor
+    interfaces. `verdicts` are what a model says of stations or flows, `classes` their packets by class.
+    `missed`: by probe ("count", "interfaces", "stations", "flows", "wifi", "transmitters", "classify"),
+    packets it could not count by reason.
     """
 
     time_ns: int
@@ -39,3 +33,7 @@ class Reading:
     counts: tuple[Count, ...] = ()
     missed: dict[str, dict[str, int]] = field(default_factory=dict)
     costs: tuple[ProbeCost, ...] = ()
+    wifi: tuple[WifiStation, ...] = ()
+    transmitters: tuple[Transmitter, ...] = ()
+    verdicts: tuple[Classified, ...] = ()
+    classes: tuple[ClassCount, ...] = ()

@@ -1,0 +1,81 @@
+"""What nl80211 tells of an access point's station, and what happens to it; `iw` is asked the same."""
+
+import time
+from dataclasses import asdict
+
+from meshlens.wifi.events.record import WifiEvent
+from meshlens.wifi.events.session import WifiEvents
+from meshlens.wifi.netlink.interfaces import wifi_interfaces
+from meshlens.wifi.netlink.nl80211 import Nl80211
+from meshlens.wifi.netlink.stations import station_infos
+from meshlens.wifi.netlink.survey import channel_surveys
+from tests.vm.guest.links import answer, shell
+from tests.vm.guest.wifi_links import access_points, apart, connect, mac, radios, send_ethernet, told, until
+
+TO_STATION, TO_AP = (100,) * 30, (200,) * 20
+
+
+def main() -> None:
+    radios(3)
+    with WifiEvents() as events, access_points("wlan0", "wlan2"):
+        heard: list[WifiEvent] = []
+        connect("wlan1", mac("wlan0"))
+        send_ethernet("wlan0", mac("wlan1"), *TO_STATION)
+        send_ethernet("wlan1", mac("wlan0"), *TO_AP)
+        time.sleep(0.3)
+        stations, interfaces = asked()
+        shell("iw dev wlan1 disconnect")
+        connect("wlan1", mac("wlan2"))
+        shell(f"hostapd_cli -i wlan2 deauthenticate {mac('wlan1')} reason=5")
+        until(lambda: "Connected" not in told("iw dev wlan1 link"))
+        connect("wlan1", mac("wlan0"))
+        print(
+            shell("hostapd_cli -i wlan0 chan_switch 3 2437; dmesg | tail -20"), file=__import__("sys").stderr
+        )
+        print(
+            until(lambda: "2437" in told("iw dev wlan1 link")),
+            told("dmesg | tail -20; iw dev"),
+            file=__import__("sys").stderr,
+        )
+        shell("iw reg set DE")
+        time.sleep(0.3)
+        apart("wlan1")
+        time.sleep(1.2)  # so long without an ACK before the kernel speaks of it
+        send_ethernet("wlan0", mac("wlan1"), *(20,) * 60)
+        end = time.monotonic() + 15
+        while not quality(heard) and time.monotonic() < end:
+            heard += events.wait(0.2) or []
+        macs = {name: mac(name) for name in ("wlan0", "wlan1", "wlan2")}
+    answer({
+        "stations": stations, "survey": survey(), "interfaces": interfaces,
+        "events": [asdict(each) for each in heard], "missed": events.missed, "macs": macs,
+    })  # fmt: skip
+
+
+def asked() -> tuple[dict[str, object], list[object]]:
+    """Stations, by us and by iw; interfaces."""
+    stations: dict[str, object] = {}
+    with Nl80211() as nl80211:
+        there = wifi_interfaces(nl80211)
+        for each in there:
+            ours = [asdict(info) for info in station_infos(nl80211, each.name, each.index)]
+            stations[each.name] = {"ours": ours, "iw": told(f"iw dev {each.name} station dump")}
+    return stations, [asdict(each) for each in there]
+
+
+def survey() -> dict[str, object]:
+    """By us and by iw; a simulated radio keeps one of its scans if it has several channels at a time."""
+    shell("rmmod mac80211_hwsim; modprobe mac80211_hwsim radios=1 channels=2; ip link set wlan0 up")
+    shell("iw dev wlan0 scan freq 2412 2437")
+    with Nl80211() as nl80211:
+        (there,) = wifi_interfaces(nl80211)
+        found = channel_surveys(nl80211, there.name, there.index)
+    return {"ours": [asdict(each) for each in found], "iw": told("iw dev wlan0 survey dump")}
+
+
+def quality(heard: list[WifiEvent]) -> bool:
+    return {"beacon-loss", "low-ack"} <= {each.kind for each in heard}
+
+
+if __name__ == "__main__":
+    main()
