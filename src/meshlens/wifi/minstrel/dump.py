@@ -4,14 +4,14 @@ Written by hand, as meshlens.ebpf.netlink is. Numbers are those of the kernel's 
 and genetlink.h.
 """
 
-import contextlib
+import errno
 import struct
 import sys
 from collections.abc import Sequence
 from typing import Final
 
 from meshlens.ebpf.netlink import NLM_F_DUMP, RtNetlink, attribute, attributes
-from meshlens.errors import NotSupported, UsageError
+from meshlens.errors import MeshlensError, NotSupported, UsageError
 
 __all__ = ["dump_stations"]
 
@@ -20,12 +20,14 @@ _GENERIC: Final = struct.Struct("=BBH")  # struct genlmsghdr: command, version
 _CONTROLLER, _GETFAMILY, _FAMILY_ID, _FAMILY_NAME = 16, 3, 1, 2
 _GET_INTERFACE, _GET_STATION = 5, 17
 _IFINDEX, _IFNAME, _MAC = 3, 4, 6
+#: The interface went, is down, or is of a kind that has none.
+_NO_STATIONS: Final = (errno.ENODEV, errno.ENETDOWN, errno.EOPNOTSUPP, errno.EINVAL)
 
 
 def dump_stations(names: Sequence[str] = ()) -> dict[tuple[int, bytes], str]:
     """All stations of the interfaces (none: all), by index and address, with the interface's name.
 
-    Raises UsageError for an interface that is not there, NotSupported without nl80211.
+    Raises UsageError for an interface that is not there, NotSupported without nl80211, MeshlensError.
     """
     with RtNetlink(_NETLINK_GENERIC) as netlink:
         family = _family(netlink)
@@ -45,9 +47,14 @@ def dump_stations(names: Sequence[str] = ()) -> dict[tuple[int, bytes], str]:
                 raise UsageError(f"no wireless interface {name!r}; there are {known}")
         stations = {}
         for name in names or sorted(there):
-            with contextlib.suppress(OSError):  # it went, or is of a kind that has no stations
-                for each in dump(_GET_STATION, attribute(_IFINDEX, there[name])):
-                    stations[int.from_bytes(there[name], sys.byteorder), each[_MAC]] = name
+            try:
+                found = dump(_GET_STATION, attribute(_IFINDEX, there[name]))
+            except OSError as error:
+                if error.errno in _NO_STATIONS:
+                    continue
+                raise MeshlensError(f"cannot ask for the stations of {name}: {error}") from error
+            for each in found:
+                stations[int.from_bytes(there[name], sys.byteorder), each[_MAC]] = name
         return stations
 
 
