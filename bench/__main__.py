@@ -38,6 +38,7 @@ CLAIMS = (
     "together",
     "stations",
     "wifi_monitor",
+    "wifi_hooks",
     "serve",
     "fast_day",
 )
