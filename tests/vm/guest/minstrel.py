@@ -54,17 +54,15 @@ def main() -> None:
         minstrel = stack.enter_context(minstrel_tables())
         for cell in CELLS:
             begin(*cell)
-        begun = {table.interface: table for table in minstrel.tables()}
+        begun = {interface: still(minstrel, heard, interface) for interface, *_ in CELLS}
         truth = traffic()
         said = {}
-        for (interface, _, _, _), link in zip(CELLS, truth, strict=True):
-            minstrel.names = (interface,)
-            table, memory = still(minstrel, heard["fields"])
+        for (interface, *_), link in zip(CELLS, truth, strict=True):
+            after = still(minstrel, heard, interface)
+            info = shell(f"iw dev {interface} station dump")
             said[interface] = {
-                "before": asdict(begun[interface]), "truth": link, "table": asdict(table),
-                "fields": memory, "without": minstrel.without,
-                "reported": reports(heard["reported"])[table.mac],
-                "info": shell(f"iw dev {interface} station dump"),
+                "before": begun[interface], "truth": link, "after": after, "info": info,
+                "without": minstrel.without,
             }  # fmt: skip
         minstrel.names = ()
         tables = minstrel.tables()
@@ -95,12 +93,15 @@ def radios(number: int, more: str = "") -> None:
     shell(f"modprobe -r mac80211_hwsim; modprobe mac80211_hwsim radios={number} {more}")
 
 
-def still(minstrel: MinstrelTables, witness: Program) -> tuple[MinstrelTable, list[int]]:
-    """The table and what the witness read, while no frame was reported in between."""
+def still(minstrel: MinstrelTables, heard: dict[str, Program], interface: str) -> dict[str, Any]:
+    """A station's table and what the witnesses have, while no frame is reported."""
+    minstrel.names = (interface,)
     for _ in range(40):
-        (before,), memory, (after,) = minstrel.tables(), numbers(witness), minstrel.tables()
-        if before == after and memory == numbers(witness):
-            return after, memory
+        before = reports(heard["reported"])
+        (table,) = minstrel.tables()
+        memory = numbers(heard["fields"])
+        if before == reports(heard["reported"]):
+            return {"table": asdict(table), "fields": memory, "reported": before[table.mac]}
         time.sleep(0.05)
     raise RuntimeError("frames do not end")
 
@@ -113,6 +114,7 @@ def by_kprobe() -> tuple[list[MinstrelTable], str]:
 
 def begin(interface: str, station: str, channel: int, high_throughput: int) -> None:
     """An access point, and a station of it in a network namespace of its own."""
+    mhz = 2407 + 5 * channel
     shell(f"""
         ip netns add {station}
         iw phy $(cat /sys/class/net/{station}/phy80211/name) set netns name {station}
@@ -128,8 +130,16 @@ END
         hostapd -B -P /run/{interface}.pid /run/{interface}.conf
         sysctl -qw net.ipv6.conf.all.disable_ipv6=1
         ip -n {station} link set {station} up
-        ip netns exec {station} iw dev {station} connect -w {interface} {2407 + 5 * channel}
+        for attempt in 1 2 3 4 5; do
+            timeout 5 ip netns exec {station} iw dev {station} connect -w {interface} {mhz} && break
+            [ $attempt -lt 5 ] || exit 1
+        done
     """)  # the here-document ends where its last line begins
+    deadline = time.monotonic() + 20
+    while "authorized:\tyes" not in shell(f"iw dev {interface} station dump"):
+        if time.monotonic() > deadline:
+            raise RuntimeError(f"{station} did not stay with {interface}")
+        time.sleep(0.1)
 
 
 def end(interface: str, station: str) -> None:
