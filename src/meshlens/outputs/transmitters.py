@@ -79,7 +79,7 @@ def transmitter_json(each: Transmitter, time_ns: int) -> str:
         | {"frames": use.frames, "bytes": use.bytes, "retries": use.retries}
         for use in each.rates
     ]
-    for name in ("retry_ratio", "snr_db", "mean_mbps", "signal_mean_dbm", "noise_mean_dbm"):
+    for name in ("retry_ratio", "snr_db", "mean_mbps", "airtime_ns", "signal_mean_dbm", "noise_mean_dbm"):
         fields[name] = _rounded(getattr(each, name))
     return json.dumps(fields)
 

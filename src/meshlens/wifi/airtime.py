@@ -16,7 +16,7 @@ from typing import Final
 
 from meshlens.wifi.rates import DSSS_MBPS, Phy, Rate
 
-__all__ = ["airtime_ns", "ampdu_bytes"]
+__all__ = ["airtime_ns", "ampdu_bytes", "total_airtime_ns"]
 
 _US: Final = 1000
 
@@ -74,6 +74,20 @@ def airtime_ns(rate: Rate, length_bytes: int, *, frequency_mhz: int | None = Non
         data = ceil(Fraction(data, _TRAINING_NS)) * _TRAINING_NS
     extension = _SIGNAL_EXTENSION_NS if frequency_mhz and frequency_mhz < _LOWER_BAND_MHZ else 0
     return preamble + data + extension
+
+
+def total_airtime_ns(rate: Rate, frames: int, bytes: int, *, frequency_mhz: int | None = None) -> int | None:
+    """The same of `frames` together, each a transmission of its own, that have so many `bytes` in all.
+
+    How long each one was is not known: they may have taken up to a symbol more or less for each (DSSS: 1 us).
+    """
+    if not frames:
+        return 0
+    each, least = divmod(bytes, frames)
+    long, short = (airtime_ns(rate, size, frequency_mhz=frequency_mhz) for size in (each + 1, each))
+    if long is None or short is None:
+        return None
+    return least * long + (frames - least) * short
 
 
 def ampdu_bytes(frame_bytes: Iterable[int]) -> int:

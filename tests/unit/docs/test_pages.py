@@ -1,5 +1,6 @@
 """What the pages link to is there, and what they quote is what stands in the files."""
 
+import doctest
 import os
 import re
 import subprocess
@@ -54,6 +55,11 @@ def test_the_probe_in_the_readme_is_part_of_the_example() -> None:
 
 def test_the_five_filters_explained_are_the_five_drawn() -> None:
     assert f"```filters\n{(ROOT / 'docs' / 'img' / 'five.filters').read_text()}```" in FRONT[2].read_text()
+
+
+def test_the_airtimes_shown_are_those_of_the_formulas() -> None:
+    results = doctest.testfile(str(ROOT / "docs" / "wifi-rate-control.md"), module_relative=False)
+    assert results == (0, 3)
 
 
 def test_the_wifi_statistics_are_those_of_the_survey() -> None:

@@ -5,7 +5,7 @@ from math import ceil
 
 import pytest
 
-from meshlens.wifi.airtime import airtime_ns, ampdu_bytes, preamble_ns, symbol_count
+from meshlens.wifi.airtime import airtime_ns, ampdu_bytes, preamble_ns, symbol_count, total_airtime_ns
 from meshlens.wifi.rates import DSSS_MBPS, OFDM_MBPS, Phy, Rate
 
 # IEEE 802.11-2007, table 18-2 (LENGTH of CCK at 11 Mbit/s), and the same at the other rates; 14 bytes at
@@ -141,6 +141,28 @@ def test_no_rate_no_airtime() -> None:
     for rate in (Rate("ht", None, 33), Rate("vht", None, 10), Rate("legacy", 3.0), Rate("he", None, 0, 9),
                  Rate("he", None, 0, guard_ns=400), Rate("vht", None, 0, 0)):  # fmt: skip
         assert airtime_ns(rate, 100) is None, rate
+
+
+@pytest.mark.parametrize(
+    "rate", [Rate("legacy", 5.5), Rate("legacy", 54), Rate("ht", None, 7, guard_ns=400)], ids=str
+)
+@pytest.mark.parametrize("sizes", [[14], [14, 1500], [40, 41, 42], [1500, 14, 100, 1000]], ids=str)
+def test_frames_of_unknown_length_are_together_as_long_as_each_by_itself(
+    rate: Rate, sizes: list[int]
+) -> None:
+    exact = sum(airtime_ns(rate, size) or 0 for size in sizes)
+    together = total_airtime_ns(rate, len(sizes), sum(sizes))
+    assert together is not None
+    assert abs(together - exact) <= len(sizes) * (rate.symbol_ns if rate.data_bits else 1000) + 4000 * len(
+        sizes
+    )
+    if len(set(sizes)) == 1:
+        assert together == exact
+
+
+def test_no_frames_take_no_time() -> None:
+    assert total_airtime_ns(Rate("legacy", 54), 0, 0) == 0
+    assert total_airtime_ns(Rate("ht", None, 33), 1, 100) is None
 
 
 def test_an_ampdu_has_a_delimiter_for_each_frame_and_is_aligned() -> None:

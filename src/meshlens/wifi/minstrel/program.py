@@ -12,10 +12,9 @@ import struct
 from typing import Final, NamedTuple
 
 from meshlens.ebpf import ANY, R0, R1, R2, R3, R6, R7, R8, Helper, MapSpec, MapType
-from meshlens.ebpf.btf import Kind
 from meshlens.ebpf.program import ProgramSpec
 from meshlens.ebpf.structured import Slot
-from meshlens.ebpf.tracing import Function, Hook, Trace, cast
+from meshlens.ebpf.tracing import Function, Hook, Trace, cast, container_of
 
 __all__ = ["FULL", "FUNCTION", "HEAD", "KEY", "Head", "Key", "copying", "read_head", "read_key"]
 
@@ -66,8 +65,7 @@ def copying(hook: Hook, function: Function, size: int, max_stations: int) -> Pro
     minstrel = cast(a.hold(R6, a.argument("priv_sta")), "struct minstrel_ht_sta")
     sta = a.hold(R7, minstrel.sta)
     a.copy(mac, sta.addr)
-    a.alu("-=", R7, _offset(function, "sta_info", "sta"))  # container_of(sta, struct sta_info, sta)
-    device = a.hold(R7, cast(sta, "struct sta_info").sdata.dev)
+    device = a.hold(R7, container_of(sta, "struct sta_info", "sta").sdata.dev)
     a.read(R8, device.ifindex)
     a.put(ifindex, R8)
     a.read(R8, device.nd_net.net.ns.inum)
@@ -100,10 +98,3 @@ def copying(hook: Hook, function: Function, size: int, max_stations: int) -> Pro
         MapSpec("missed", MapType.ARRAY, 4, 8, 1),
     ]
     return a.program("minstrel", maps={each.name: each for each in maps})
-
-
-def _offset(function: Function, name: str, member: str) -> int:
-    """Where in a struct its member begins."""
-    btf = function.btf
-    found = btf.member(btf.find(name, Kind.STRUCT) or 0, member)
-    return found.bit_offset // 8 if found else 0

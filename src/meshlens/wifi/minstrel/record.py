@@ -13,16 +13,16 @@ class MinstrelRate:
 
     `attempts` are all transmissions of frames at this rate, retries too, and `success` the frames that were
     acknowledged; both also hold those of the running interval, `current_attempts` and `current_success`.
-    `last_attempts` and `last_success` are those of the last interval with frames at this rate's turn. A frame
-    that failed at a faster rate first has attempts there, and its success where it got through.
+    `last_attempts` and `last_success` are those of the interval before. A frame that failed at another rate
+    first has attempts there, and its success where it got through.
 
-    `probability` is the moving average of success / attempts, 0 to 1. `throughput_mbps` is what Minstrel
-    expects of the rate with it, `max_throughput_mbps` at best (it reckons with 0.9 at most). `airtime_us` is
-    what it takes for a frame of 1200 bytes, `retries` how often it would try one, `rtscts_retries` behind
-    RTS and CTS.
+    `probability` is the moving average of success / attempts, 0 to 1; a rate that was never tried has that of
+    the best faster one of its group. `throughput_mbps` is what Minstrel expects of the rate with it,
+    `max_throughput_mbps` at best (it reckons with 0.9 at most). `airtime_us` is what it takes for a frame of
+    1200 bytes, `retries` how often it would try one, `rtscts_retries` behind RTS and CTS.
 
     `marks` are those of rc_stats: A, B, C, D for the four rates of most throughput, P for the most probable
-    one of those slow enough, S for a rate that is to be sampled.
+    one, S for a rate that is to be sampled.
     """
 
     index: int

@@ -6,20 +6,21 @@ import sys
 from collections.abc import Sequence
 from threading import Lock
 from types import TracebackType
-from typing import Any, Final, Self
+from typing import Final, Self
 
 from meshlens.ebpf import Program
 from meshlens.ebpf.tracing import Function, Hook, KernelTypes, attach_trace
-from meshlens.errors import NotSupported, UsageError
+from meshlens.errors import MeshlensError, NotSupported, PermissionDenied, UsageError
 from meshlens.probes.reading import ProbeCost
 from meshlens.probes.session import probe_costs
+from meshlens.wifi.minstrel.dump import dump_stations
 from meshlens.wifi.minstrel.layout import Layout
 from meshlens.wifi.minstrel.program import FUNCTION, HEAD, copying, read_head, read_key
 from meshlens.wifi.minstrel.record import MinstrelTable, NoTable
 
 __all__ = ["MinstrelTables", "minstrel_tables"]
 
-_HOOKS: Final[tuple[Hook, ...]] = ("fentry", "kprobe")
+HOOKS: Final[tuple[Hook, ...]] = ("fentry", "kprobe")
 _NOT_MINSTREL: Final = "mac80211 does not choose its rates: the driver or its firmware does"
 
 
@@ -43,10 +44,13 @@ def minstrel_tables(interfaces: str | Sequence[str] = (), *, max_stations: int =
 
 
 class MinstrelTables:
-    """Asked within `with`; each `tables()` is what the kernel has at that moment."""
+    """Asked within `with`; each `tables()` is what the kernel has at that moment.
 
-    def __init__(self, names: Sequence[str], max_stations: int) -> None:
-        self.names, self.max_stations = tuple(names), max_stations
+    The program is attached by the first of the kinds of probes `hooks` that the kernel has.
+    """
+
+    def __init__(self, names: Sequence[str], max_stations: int, hooks: Sequence[Hook] = HOOKS) -> None:
+        self.names, self.max_stations, self.hooks = tuple(names), max_stations, tuple(hooks)
         #: Stations of the last `tables()` that have none: those whose rates the driver or firmware chooses.
         self.without: list[NoTable] = []
         #: How the program is attached, as in "fentry minstrel_ht_get_expected_throughput".
@@ -61,7 +65,6 @@ class MinstrelTables:
         with contextlib.ExitStack() as closing:
             self._program = self._attach(function, closing)
             self._namespace = os.stat("/proc/self/ns/net").st_ino  # noqa: PTH116
-            self._nl80211 = closing.enter_context(_nl80211())
             self._closing = closing.pop_all()
         return self
 
@@ -83,7 +86,8 @@ class MinstrelTables:
         tables = self._program.maps["tables"]
         for key in list(tables.keys()):
             tables.delete(key)
-        stations = self._dump()
+        full = self._full()
+        stations = dump_stations(self.names)  # for each of them the kernel runs our program
         found: dict[tuple[int, bytes], MinstrelTable] = {}
         for key, value in tables.items():
             of = read_key(key)
@@ -91,8 +95,9 @@ class MinstrelTables:
             if of.namespace == self._namespace and station in stations:
                 interface, raw = read_head(value).interface, value[HEAD.size :]
                 found[station] = self._layout.table(interface, of.mac.hex(":"), raw)
+        reason = _NOT_MINSTREL if self._full() == full else f"max_stations={self.max_stations} are too few"
         self.without = [
-            NoTable(name, mac.hex(":"), _NOT_MINSTREL)
+            NoTable(name, mac.hex(":"), reason)
             for (index, mac), name in sorted(stations.items())
             if (index, mac) not in found
         ]
@@ -101,16 +106,19 @@ class MinstrelTables:
     @property
     def missed(self) -> dict[str, int]:
         """Tables that found no room, by reason."""
-        value = self._program.maps["missed"].lookup(0) or bytes(8)
-        return {"stations_full": int.from_bytes(value, sys.byteorder)}
+        return {"stations_full": self._full()}
 
     def costs(self) -> list[ProbeCost]:
         """What the program costs."""
         return probe_costs("minstrel", [("", "", self._program)])
 
+    def _full(self) -> int:
+        return int.from_bytes(self._program.maps["missed"].lookup(0) or b"", sys.byteorder)
+
     def _attach(self, function: Function, closing: contextlib.ExitStack) -> Program:
-        """The program, by the first kind of probe that the kernel has."""
-        for hook in _HOOKS:
+        """The program, where mac80211 asks Minstrel."""
+        refusals = []
+        for hook in self.hooks:
             spec = copying(hook, function, self._layout.size, self.max_stations)
             try:
                 with contextlib.ExitStack() as trying:
@@ -118,35 +126,11 @@ class MinstrelTables:
                     self.hook = trying.enter_context(attach_trace(program)).hook
                     closing.push(trying.pop_all())
                     return program
-            except NotSupported as error:
-                last = error
-        raise last
-
-    def _dump(self) -> dict[tuple[int, bytes], str]:
-        """All stations, by interface and address, with the interface's name. The kernel runs our program."""
-        from pyroute2.netlink.exceptions import NetlinkError
-
-        stations = {}
-        for index, name in self._interfaces():
-            with contextlib.suppress(NetlinkError):  # it went, or is of a kind that has no stations
-                for message in self._nl80211.get_stations(index):
-                    mac = bytes.fromhex(message.get_attr("NL80211_ATTR_MAC").replace(":", ""))
-                    stations[index, mac] = name
-        return stations
-
-    def _interfaces(self) -> list[tuple[int, str]]:
-        """The wireless interfaces that are wanted. Raises UsageError for one that is not there."""
-        wanted = [
-            (message.get_attr("NL80211_ATTR_IFINDEX"), message.get_attr("NL80211_ATTR_IFNAME"))
-            for message in self._nl80211.get_interfaces_dump()
-        ]
-        there = {name: (index, name) for index, name in wanted if name}
-        for name in self.names:
-            if name not in there:
-                raise UsageError(
-                    f"no wireless interface {name!r}; there are {', '.join(sorted(there)) or 'none'}"
-                )
-        return [there[name] for name in self.names or sorted(there)]
+            except PermissionDenied:
+                raise
+            except MeshlensError as error:
+                refusals.append(str(error))
+        raise NotSupported(f"cannot watch {FUNCTION}: {'; '.join(refusals)}")
 
 
 def _types() -> KernelTypes:
@@ -154,21 +138,9 @@ def _types() -> KernelTypes:
     try:
         return KernelTypes("mac80211")
     except NotSupported as error:
-        types = KernelTypes()
         try:
+            types = KernelTypes()
             types.function(FUNCTION)
         except NotSupported:
             raise NotSupported(f"no rate control by mac80211: {error}") from None
         return types
-
-
-def _nl80211() -> Any:
-    from pyroute2.iwutil import IW
-    from pyroute2.netlink.exceptions import NetlinkError
-
-    try:
-        return IW()
-    except (NetlinkError, OSError):
-        raise NotSupported(
-            "cannot ask for stations: this kernel has no nl80211 (no wireless driver)"
-        ) from None

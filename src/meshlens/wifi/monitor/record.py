@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from meshlens.packet.ieee80211 import KINDS
+from meshlens.wifi.airtime import total_airtime_ns
 from meshlens.wifi.monitor.layout import BIAS_DB, SIGNAL_STEP_DB, Entry, RateCount, RateKey
 from meshlens.wifi.monitor.rate import rate_of
 from meshlens.wifi.rates import Rate
@@ -86,6 +87,21 @@ class Transmitter:
         known = [(use.frames, use.rate.mbps) for use in self.rates]
         frames = sum(number for number, mbps in known if mbps)
         return sum(number * mbps for number, mbps in known if mbps) / frames if frames else None
+
+    @property
+    def airtime_ns(self) -> int | None:
+        """How long its frames were on the air, as far as their rates are told; None if none is.
+
+        Each frame is counted with a preamble of its own, also those of an A-MPDU, which share one.
+        """
+        known = [
+            airtime
+            for use in self.rates
+            if (airtime := total_airtime_ns(
+                use.rate, use.frames, use.bytes, frequency_mhz=self.frequency_mhz
+            )) is not None
+        ]  # fmt: skip
+        return sum(known) if known else None
 
     @property
     def main_kind(self) -> str:
