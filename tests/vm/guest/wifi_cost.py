@@ -26,14 +26,14 @@ def main() -> None:
     rounds, frames = int(sys.argv[1]), int(sys.argv[2])
     with radios(2):
         join(2)
-        shell("modprobe pktgen")
+        prepare()
         pktgen(frames)
         costs = {
             "frame_ns": frame_ns(rounds, frames),
             "run_ns": run_ns(rounds, frames),
             "stations": hundred(),
         }
-        Path("/proc/net/pktgen/kpktgend_0").write_text("rem_device_all\n")
+        order("kpktgend_0", "rem_device_all")
     answer(costs)
 
 
@@ -76,14 +76,22 @@ class Timed:
                 self.least_ns[each.interface] = min(mean_ns, self.least_ns.get(each.interface, mean_ns))
 
 
+def prepare() -> None:
+    """pktgen sends from wlan0 to wlan1 (Documentation/networking/pktgen.rst)."""
+    shell("modprobe pktgen")
+    order("kpktgend_0", "add_device wlan0")
+    for line in ("pkt_size 200", "delay 0", f"dst_mac {mac(1)}", "dst 10.99.0.1"):
+        order("wlan0", line)
+
+
+def order(file: str, line: str) -> None:
+    Path("/proc/net/pktgen", file).write_text(line + "\n")
+
+
 def pktgen(frames: int) -> float:
-    """Nanoseconds a frame from wlan0 to wlan1 (Documentation/networking/pktgen.rst)."""
-    for path, line in (
-        ("kpktgend_0", "rem_device_all"), ("kpktgend_0", "add_device wlan0"),
-        ("wlan0", f"count {frames}"), ("wlan0", "pkt_size 200"), ("wlan0", "delay 0"),
-        ("wlan0", f"dst_mac {mac(1)}"), ("wlan0", "dst 10.99.0.1"), ("pgctrl", "start"),
-    ):  # fmt: skip
-        Path("/proc/net/pktgen", path).write_text(line + "\n")
+    """Nanoseconds a frame of so many."""
+    order("wlan0", f"count {frames}")
+    order("pgctrl", "start")
     result = Path("/proc/net/pktgen/wlan0").read_text().rpartition("Result: OK: ")[2]
     return float(result.partition("(")[0]) * 1000 / frames
 
