@@ -17,7 +17,7 @@ TO_STATION, TO_AP = (100,) * 30, (200,) * 20
 
 
 def command(*words: str) -> list[str]:
-    """What a command line of ours prints, complains of, and its exit code; a child, as it drops privileges."""
+    """What a command line of ours prints and complains of, its exit code; in a child: it drops rights."""
     if "Connected" not in told("iw dev wlan1 link"):  # a slow machine may have missed the beacons
         connect("wlan1", mac("wlan0"))
     reading, writing = os.pipe()
