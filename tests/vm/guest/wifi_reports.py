@@ -214,6 +214,8 @@ def described(world: World) -> None:
         ),
     )  # fmt: skip
     world.report(world.station(1), None, rates=(), described=({"tries": 1, "legacy": 540},))
+    eht = {"tries": 2, "flags": 0x80, "mcs": 12, "nss": 2, "bw": 5, "eht_gi": 1}
+    world.report(world.station(1), None, rates=(), described=(eht,))
 
 
 def odd_reports(world: World) -> None:
