@@ -120,3 +120,9 @@ def test_what_is_not_ours_is_counted_as_such(vm: VirtualMachine) -> None:
     assert answer["outcomes"]["heard"] == {
         "counted": 19, "others": 2, "control": 1, "damaged": 1, "unreadable": 2,
     }  # fmt: skip
+
+
+def test_a_report_by_one_of_the_other_functions_is_read_from_the_frame(vm: VirtualMachine) -> None:
+    told = station(vm, "frame alone")
+    assert (told["tx_frames"], told["tx_acked"], told["bssid"]) == (1, 1, "02:00:00:00:01:0e")
+    assert rates(told) == {("legacy", 1.0, 20, 800): (1, 1, 1)}
