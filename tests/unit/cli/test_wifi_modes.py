@@ -51,7 +51,7 @@ def test_both_at_once_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
         (["--events", "arp"], "a filter is for monitor interfaces and capture files"),
         (["-i", "wlan0", "--hop", "1"], "--hop is not for this: it cannot go with interfaces that are in a"),
         (["-i", "wlan0", "wlan", "type", "data"], "a filter is for monitor interfaces"),
-        (["-i", "mon0", "--no-hooks"], "--no-hooks is not for this: it cannot go with a monitor interface"),
+        (["-i", "mon0", "--no-hooks"], "--no-hooks is for Wi-Fi interfaces that are in a network; it cannot"),
         (["-i", "wlan0", "--json", "--parquet", "x"], "--json prints, --parquet writes a file"),
     ],
 )

@@ -13,7 +13,8 @@ from meshlens.outputs.wifi_stations import station_table
 from meshlens.wifi.joined.session import wifi_stations
 from meshlens.wifi.netlink.nl80211 import Attribute, Command, Nl80211, u32
 from tests.vm.guest.links import answer
-from tests.vm.guest.wifi_links import access_points, radios, send_ethernet
+from tests.vm.guest.radios import radios
+from tests.vm.guest.wifi_links import access_points, send_ethernet
 
 _AID, _LISTEN_INTERVAL, _RATES, _FLAGS = 16, 18, 19, 67
 #: Authorized, WME, authenticated, associated (enum nl80211_sta_flags).
@@ -21,8 +22,7 @@ _JOINED = 1 << 1 | 1 << 3 | 1 << 5 | 1 << 7
 
 
 def main(stations: int, rounds: int) -> None:
-    radios(1)
-    with access_points("wlan0"):
+    with radios(1), access_points("wlan0"):
         macs = [struct.pack(">HI", 0x0200, 0x1000 + number) for number in range(stations)]
         for number, mac in enumerate(macs, 1):
             join("wlan0", mac, number)
