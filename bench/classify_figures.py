@@ -73,11 +73,11 @@ QUESTIONS: Final = (
     Question("Ethernet, 27 types, by run, no OUI", *_ETHERNET, "file", None, None, _OUI),
     Question("Ethernet, known against unknown types, by run", *_ETHERNET, "file", None, None, ways="unknown"),
     Question(
-        "flow, protocols in 5 files and 10 flows or more", *_FLOW, "file", 0.821, 0.87, groups=5, rows=10,
+        "flow, protocols in 5 files and 20 flows or more", *_FLOW, "file", 0.821, 0.87, groups=5, rows=20,
     ),
     Question(
-        "flow, protocols in 5 files and 10 flows or more, no ports", *_FLOW, "file", 0.694, 0.76, _PORTS,
-        groups=5, rows=10,
+        "flow, protocols in 5 files and 20 flows or more, no ports", *_FLOW, "file", 0.694, 0.76, _PORTS,
+        groups=5, rows=20,
     ),
     Question("flow, all protocols in 2 files or more", *_FLOW, "file", None, None),
     Question("flow, all protocols in 2 files or more, no ports", *_FLOW, "file", None, None, _PORTS),
