@@ -9,15 +9,25 @@ from meshlens.classify.kernel.entry import SAMPLES, Head, unpack_row
 from meshlens.classify.wifi_station.features import SLOTS, VENDOR
 from meshlens.classify.wifi_station.layout import fill
 from meshlens.classify.wifi_station.program import station_program
-from meshlens.classify.wifi_station.sample import Stations
+from meshlens.classify.wifi_station.sample import REQUESTS, Stations
 from meshlens.ebpf import Program
 from meshlens.packet.capture import read_capture
 from meshlens.packet.craft_wifi import dot11, element, radiotap
 from meshlens.packet.elements import EXTENSION
-from meshlens.packet.ieee80211 import HeaderFlag
-from meshlens.packet.radiotap import RxFlag, Tap
+from meshlens.packet.ieee80211 import KINDS, HeaderFlag
+from meshlens.packet.radiotap import RxFlag, Tap, parse_radiotap
 
-__all__ = ["CAPTURES", "STATION", "definition", "frames_of", "hostile", "kernel_rows", "loaded", "request"]
+__all__ = [
+    "CAPTURES",
+    "STATION",
+    "definition",
+    "frames_of",
+    "hostile",
+    "is_request",
+    "kernel_rows",
+    "loaded",
+    "request",
+]
 
 #: Captures that are shipped with the tests.
 CAPTURES = sorted((Path(__file__).parent / "captures" / "wifi").glob("*.pcap"))
@@ -39,6 +49,12 @@ def frames_of(path: Path) -> list[bytes]:
     """The frames of a capture."""
     with read_capture(path) as reader:
         return [frame.data for frame in reader]
+
+
+def is_request(data: bytes) -> bool:
+    """Whether a frame with radiotap is a probe or association request."""
+    at = parse_radiotap(data).length
+    return len(data) > at and KINDS[data[at] >> 2] in REQUESTS
 
 
 def definition(frames: Iterable[bytes], link_type: int = 127) -> Rows:
