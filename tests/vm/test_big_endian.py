@@ -10,6 +10,7 @@ import pytest
 from meshlens.filters.compiler import compile_list
 from meshlens.packet.capture import read_capture, write_pcap
 from meshlens.probes.count.program import MISSED, Hook, count_program
+from tests.kernel.classify.flow.rows import at_times, defined
 from tests.kernel.count.traffic import FRAMES, filters, truth
 from tests.vm.captures import fields, save
 from tests.vm.conftest import ROOT
@@ -94,3 +95,9 @@ def test_flows_and_interface_counters_are_those_of_this_kernel(
     assert answer["flows"] == big_endian.flows(tmp_path / "frames.pcap")
     assert answer["traffic"] == big_endian.traffic(SENT)
     assert len(answer["flows"]) > 50
+
+
+def test_the_rows_of_flows_are_those_of_the_definition(answer: dict[str, Any]) -> None:
+    expected = {name: list(known.row) for name, known in defined(at_times(SENT)).items()}
+    assert answer["flow_rows"] == expected
+    assert len(expected) > 50

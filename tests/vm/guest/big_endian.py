@@ -22,6 +22,7 @@ from meshlens.probes.flows.maps import FlowOptions
 from meshlens.probes.flows.record import Flow
 from meshlens.probes.traffic import layout as traffic_layout
 from meshlens.probes.traffic.program import traffic_program
+from tests.kernel.classify.flow.rows import at_times, by_kernel, loaded
 
 # What of a flow has to be the same in each kernel.
 FLOW_FIELDS = (
@@ -43,6 +44,7 @@ def main() -> None:
             "capture": base64.b64encode(capture(frames)).decode(),
             "flows": flows(folder / "frames.pcap"),
             "traffic": traffic(frames),
+            "flow_rows": flow_rows(frames),
         },
         sys.stdout,
     )
@@ -93,6 +95,12 @@ def traffic(frames: list[bytes]) -> str:
         for frame in frames:
             program.test_run(frame)
         return repr(traffic_layout.read_counters(counters, "in"))
+
+
+def flow_rows(frames: list[bytes]) -> dict[str, tuple[int, ...]]:
+    """What a model would see of each flow."""
+    with loaded() as program:
+        return {name: known.row for name, known in by_kernel(program, at_times(frames)).items()}
 
 
 def numbers(memory: bytes) -> list[int]:
