@@ -34,7 +34,7 @@ _STATIONS: Final = 4_096
 _FRAMES: Final = {"TCP": "client/tcp", "DNS": "client/dns-query"}
 _RECIPE: Final = Recipe("extra-trees", 24, features=0.3)
 _LABEL: Final = "type27"
-_TURNS: Final = 5
+_TURNS: Final = 3
 
 
 def figures(quick: bool) -> Iterator[Figure]:
@@ -105,7 +105,7 @@ def _accuracy(table: Table, with_oui: Table, *, quick: bool) -> Iterator[Figure]
         return
     yield Figure(f"{name}, 300 trees", _f1(table, replace(_RECIPE, trees=300), 1), "")
     for group in ("sizes", "timing", "protocols", "destinations", "ports", "dhcp", "syn"):
-        yield Figure(f"{name}, without {group}", _f1(table.without([group]), _RECIPE, turns), "")
+        yield Figure(f"{name}, without {group}", _f1(table.without([group]), _RECIPE, 1), "")
     for packets, f1 in _f1_of_beginners(table, turns).items():
         yield Figure(f"{name}, after {packets} packets", f1, "")
     yield Figure("macro-F1, another day than those learnt from", _f1_of_other_days(table), "")
