@@ -38,6 +38,7 @@ CLAIMS = (
     "together",
     "stations",
     "wifi_monitor",
+    "wifi_hooks",
     "classify_flows",
     "serve",
     "fast_day",

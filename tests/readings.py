@@ -30,7 +30,7 @@ INTERFACES = ("bat0", "br-client", "eth0", "mesh-vpn", "mesh0", "mesh1")
 #: The steps in which this interface is not there.
 FLAPPING, GONE = "mesh1", range(20, 30)
 STATIONS, FLOWS, FILTERS, WIFI = 200, 300, 580, 6
-MESH_BSSID = "02:ba:7a:df:00:04"
+MESH_BSSID, FAST = "02:ba:7a:df:00:04", WifiRate("legacy", 54.0)
 DIRECTIONS: tuple[Direction, ...] = ("in", "out")
 #: Four scopes with the same 145 filters in each, as in the lists of Freifunk communities.
 SCOPES = ("", "bat15:bcast:", "bat15:unicast:", "bat15:mcast:")
@@ -238,7 +238,7 @@ def _wifi(number: int, step: int, since: int) -> WifiStation:
         rx_retries=rx // 20 if hooked else None, signal_dbm=-60 - number, signal_mean_dbm=-60.5 - number,
         signals={-64: rx} if hooked and rx else {}, noise_dbm=-95 if hooked else None,
         snr_db=34.5 - number if hooked else None, expected_mbps=20.5,
-        tx_rates=(RateCount(rate=WifiRate("legacy", 54.0), attempts=tx, frames=tx, acked=tx),) if hooked else (),
+        tx_rates=(RateCount(rate=FAST, attempts=tx, frames=tx, acked=tx),) if hooked else (),
         sources={"tx_frames": "tx-status" if hooked else "nl80211"},
         missing={} if hooked else {"tx_rates": "no BTF", "snr_db": "no noise, or no signal, is told"},
     )  # fmt: skip

@@ -12,9 +12,8 @@ HEAD = """\
 # Wi-Fi statistics
 
 What can be known about Wi-Fi on Linux: each statistic, its unit, where in the kernel, the standard or the
-driver it comes from, and what shows it. "not yet" means that meshlens does not show it today. The same survey
-is printed by `meshlens wifi --survey`, and with `--json` as data. [Wi-Fi](wifi.md) says how to get the first
-table's numbers.
+driver it comes from, and what shows it. The same survey is printed by `meshlens wifi --survey`, and with
+`--json` as data. [Wi-Fi](wifi.md) says how to get the numbers.
 
 Made from `src/meshlens/data/wifi-statistics.toml` by `make docs`. Kernel names are those of Linux 6.12
 (net/mac80211, net/wireless), sections those of IEEE 802.11-2020.

@@ -32,6 +32,10 @@ if TYPE_CHECKING:
     from meshlens.readings.reading import Reading
     from meshlens.readings.session import Monitor, monitor
     from meshlens.wifi.airtime import airtime_ns
+    from meshlens.wifi.events.record import WifiEvent
+    from meshlens.wifi.events.session import wifi_events
+    from meshlens.wifi.joined.record import WifiStation
+    from meshlens.wifi.joined.session import wifi_stations
     from meshlens.wifi.minstrel.record import MinstrelTable
     from meshlens.wifi.minstrel.session import minstrel_tables
     from meshlens.wifi.monitor.record import Transmitter
@@ -67,6 +71,8 @@ __all__ = [
     "Transmitter",
     "UsageError",
     "VerdictSession",
+    "WifiEvent",
+    "WifiStation",
     "airtime_ns",
     "compile_list",
     "count",
@@ -89,6 +95,8 @@ __all__ = [
     "unload_id",
     "unload_pin",
     "verdicts",
+    "wifi_events",
+    "wifi_stations",
 ]
 
 __version__ = "0.1.0"
@@ -118,6 +126,10 @@ _HOMES = {
     "meshlens.probes.traffic.session": ("InterfaceSession", "interfaces"),
     "meshlens.probes.traffic.record": ("InterfaceTraffic", "Traffic"),
     "meshlens.wifi.airtime": ("airtime_ns",),
+    "meshlens.wifi.events.record": ("WifiEvent",),
+    "meshlens.wifi.events.session": ("wifi_events",),
+    "meshlens.wifi.joined.record": ("WifiStation",),
+    "meshlens.wifi.joined.session": ("wifi_stations",),
     "meshlens.wifi.minstrel.record": ("MinstrelTable",),
     "meshlens.wifi.minstrel.session": ("minstrel_tables",),
     "meshlens.wifi.monitor.record": ("Transmitter",),

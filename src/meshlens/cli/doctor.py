@@ -14,6 +14,7 @@ from meshlens.cli.options import json_option
 from meshlens.ebpf.capabilities import has_capability
 from meshlens.ebpf.cpus import possible_cpus
 from meshlens.ebpf.features import Feature, features
+from meshlens.wifi.features import HOOKS, MINSTREL, MONITOR, NL80211, wifi_features
 
 __all__ = ["command"]
 
@@ -67,6 +68,10 @@ EFFECTS = {
     "run statistics": Effect("status --stats: cannot measure"),
     "pins (bpffs)": Effect("read, detach, unload: find nothing until count --pin or load, which mount one"),
     "just-in-time compiler": Effect("all that count: cost several times more"),
+    NL80211: Effect("wifi: has only --read and --survey; --events: does not work"),
+    HOOKS: Effect("wifi: has no rates, latencies, histograms; counts are nl80211's, since a station joined"),
+    MINSTREL: Effect("wifi --by rate-control: has no table"),
+    MONITOR: Effect("wifi: cannot hear who is on the air"),
 }
 NO_COMMAND = Effect("no command, only probes of your own that use it")
 
@@ -76,8 +81,9 @@ NO_COMMAND = Effect("no command, only probes of your own that use it")
 def command(as_json: bool) -> int:
     """Say what this kernel supports, what is missing, and which command suffers.
 
-    Each feature is tried, not guessed from the kernel's version; nothing stays loaded or attached. What is
-    missing is listed with the reason and the remedy, then with the commands that suffer.
+    Each feature is tried, not guessed from the kernel's version; nothing stays loaded or attached. Where
+    there is nl80211, the sources of Wi-Fi's statistics are tried, too. What is missing is listed with the
+    reason and the remedy, then with the commands that suffer.
 
     The exit status is 1 if a command cannot do its work here, else 0.
     """
@@ -99,6 +105,7 @@ def findings() -> Iterator[Feature]:
         return
     yield Feature(PRIVILEGES, supported=True, why="")
     yield from features()
+    yield from wifi_features()
 
 
 def effect_of(finding: Feature) -> Effect:

@@ -37,7 +37,6 @@ def tabs(pages: Pages) -> Text:
     for tab, page in enumerate(pages.pages):
         style = Style(reverse=tab == pages.tab, bold=True, meta={"@click": f"app.tab({tab})"})
         text.append(f" {tab + 1} {page.sheet.title} {pages.total(tab)} ", style)
-        text.append(" ")
     return text
 
 

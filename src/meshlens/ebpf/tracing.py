@@ -236,7 +236,7 @@ class Trace(Asm):
         self.call(Helper.probe_read_kernel, slot, slot.size)
 
     def copied(self, view: View) -> View:
-        """A structure, or the one a pointer leads to, in a copy on the stack, where its fields need no helper.
+        """A structure, or the one a pointer leads to, in a copy on the stack: no field needs a helper.
 
         This is the way to unions too, in which the verifier knows only some of the fields (btf_struct_walk()
         in kernel/bpf/btf.c). R0-R5 are undefined afterwards.

@@ -1,4 +1,4 @@
-"""The sheets of Wi-Fi: stations of interfaces that are in a network, transmitters heard by monitor interfaces."""
+"""The sheets of Wi-Fi: stations of interfaces in a network, transmitters heard on monitor interfaces."""
 
 import math
 from collections.abc import Callable

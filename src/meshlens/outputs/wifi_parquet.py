@@ -11,7 +11,7 @@ from meshlens.wifi.joined.record import WifiStation
 
 __all__ = ["StationRows"]
 
-_DERIVED: Final[dict[str, Any]] = {"loss_ratio": float, "retry_ratio": float}
+_DERIVED: Final = dict.fromkeys(("loss_ratio", "retry_ratio", "subframe_error_ratio"), float)
 
 
 class StationRows:

@@ -268,7 +268,8 @@ def station_record(station: WifiStation) -> dict[str, Any]:
     record: dict[str, Any] = {}
     for field in fields(station):
         record[field.name] = _plain(getattr(station, field.name))
-    record["loss_ratio"], record["retry_ratio"] = _rounded(station.loss_ratio), _rounded(station.retry_ratio)
+    for name in ("loss_ratio", "retry_ratio", "subframe_error_ratio"):
+        record[name] = _rounded(getattr(station, name))
     return record
 
 

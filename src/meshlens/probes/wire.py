@@ -81,8 +81,9 @@ def emit_segment_bytes(asm: Asm) -> None:
 
 
 def emit_wire_packets(asm: Asm, packets: int, octets: int, segment: int) -> Callable[[], None]:
-    """What the skb in R6 is on the wire, to these places of the stack: how many packets, their bytes, those of
-    each of them but the last. Clobbers all registers but R2 and R6; returns what `emit_wire_size` does.
+    """What the skb in R6 is on the wire, to these places of the stack: packets, bytes, those of each but one.
+
+    Clobbers all registers but R2 and R6; returns what `emit_wire_size` does.
     """
     measured = asm.new_label()
     place = emit_wire_size(asm)

@@ -7,6 +7,8 @@ import pytest
 from meshlens.cli import doctor
 from meshlens.cli.main import run
 from meshlens.ebpf.features import _PROBES, Feature
+from meshlens.wifi.features import _PROBES as _WIFI_PROBES
+from meshlens.wifi.features import NL80211
 
 TCX_WHY = "needs Linux 6.6"
 
@@ -21,6 +23,7 @@ def kernel(monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
         lambda: [Feature(name, name not in missing, missing.get(name, "")) for name in _PROBES],
     )
     monkeypatch.setattr(doctor, "has_capability", lambda name: True)
+    monkeypatch.setattr(doctor, "wifi_features", list)
     return missing
 
 
@@ -81,4 +84,4 @@ def test_json_is_an_object_a_feature_and_one_with_the_verdict(
 
 
 def test_every_effect_belongs_to_a_feature_that_is_tried() -> None:
-    assert set(doctor.EFFECTS) <= {doctor.PRIVILEGES, *_PROBES}
+    assert set(doctor.EFFECTS) <= {doctor.PRIVILEGES, *_PROBES, NL80211, *_WIFI_PROBES}

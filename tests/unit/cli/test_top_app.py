@@ -74,7 +74,9 @@ def test_80_by_24_has_head_tabs_table_details_and_keys() -> None:
         rows = screen(app)
         assert len(rows) == 24
         assert rows[0].startswith("meshlens top · 10:00:02 UTC · missed ")
-        assert rows[1].split() == "1 interfaces 6 2 stations 200 3 flows 300 4 filters 580".split()
+        assert rows[1].split() == (
+            "1 interfaces 6 2 stations 200 3 flows 300 4 filters 580 5 wifi 6 6 air 6".split()
+        )
         assert rows[2].startswith("6 of 6 interfaces · by in bit/s ▼")
         assert rows[3].split()[:3] == ["interface", "in", "pkt/s"]
         assert lines_of(app)[0].startswith("mesh0 ")
@@ -91,7 +93,7 @@ def test_numbers_and_tab_turn_to_pages() -> None:
         for key in ("2", "3", "4", "tab", "shift+tab", "left", "right"):
             await pilot.press(key)
             titles.append(screen(app)[3].split()[0])
-        assert titles == ["station", "proto", "filter", "interface", "filter", "proto", "filter"]
+        assert titles == ["station", "proto", "filter", "station", "filter", "proto", "filter"]
 
     play(script)
 

@@ -13,7 +13,8 @@ AP = WifiInterface(
 )
 INFO = StationInfo(
     interface="wlan0", mac=MAC, connected_s=100, tx_packets=1000, tx_bytes=500_000, tx_retries=200,
-    tx_failed=10, rx_packets=800, rx_bytes=400_000, signal_dbm=-60, signal_mean_dbm=-62, tx_mbps=54.0, tx_duration_us=0,
+    tx_failed=10, rx_packets=800, rx_bytes=400_000, signal_dbm=-60, signal_mean_dbm=-62,
+    tx_mbps=54.0, tx_duration_us=0,
 )  # fmt: skip
 SURVEY = ChannelSurvey(
     interface="wlan0", frequency_mhz=2412, in_use=True, noise_dbm=-95, time_ms=1000, busy_ms=300

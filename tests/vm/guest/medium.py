@@ -5,6 +5,7 @@ drivers/net/wireless/virtual/mac80211_hwsim.h), which says who hears them and wh
 Radio number N has the address 02:00:00:00:0N:00.
 """
 
+import os
 import socket
 import struct
 from collections import Counter
@@ -63,6 +64,9 @@ class Medium:
             (answer,) = netlink.request(_CONTROLLER, asked)
         (self._family,) = struct.unpack("=H", attributes(answer[_COMMAND.size :])[_FAMILY_ID])
         self._socket = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, _GENERIC)
+        # hwsim takes the end of any netlink socket of our number for ours (mac80211_hwsim_netlink_notify()),
+        # and the number that one gets by itself is the process's, in each protocol.
+        self._socket.bind((1 << 30 | os.getpid(), 0))
         self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4 << 20)
         self._socket.settimeout(0.2)
         self._thread = Thread(target=self._run, daemon=True)
@@ -113,7 +117,7 @@ class Medium:
             frame = bytes([frame[0], frame[1] | _RETRY]) + frame[2:]
         for radio in range(self.radios):
             if radio != source and (tries or radio != to) and not (self.quiet and frame[0] == _BEACON):
-                self._deliver(radio, frame, index, signal, sent)
+                self.deliver(radio, frame, index, signal, sent[_FREQUENCY])
         if link and tries:
             link.truth.update(heard=1, bytes=len(frame), again=tries > 1)
             link.heard_at[signal] += 1
@@ -121,14 +125,15 @@ class Medium:
                 again = bytes([frame[0], frame[1] | _RETRY]) + frame[2:]
                 link.truth.update(duplicates=1)
                 assert to is not None
-                self._deliver(to, again, index, signal, sent)
+                self.deliver(to, again, index, signal, sent[_FREQUENCY])
         self._report(sent, index, tries, signal)
 
-    def _deliver(self, radio: int, frame: bytes, index: int, signal: int, sent: dict[int, bytes]) -> None:
+    def deliver(self, radio: int, frame: bytes, index: int, signal: int, frequency: bytes) -> None:
+        """Let a radio hear a frame, at the rate of that index; `frequency` is as hwsim has it."""
         receiver = bytes([0x42, 0, 0, 0, radio, 0])
         heard = attribute(_RECEIVER, receiver) + attribute(_DATA, frame)
         heard += attribute(_RX_RATE, struct.pack("=I", index)) + attribute(_SIGNAL, struct.pack("=i", signal))
-        self._send(_FRAME, heard + attribute(_FREQUENCY, sent[_FREQUENCY]))
+        self._send(_FRAME, heard + attribute(_FREQUENCY, frequency))
 
     def _report(self, sent: dict[int, bytes], index: int, tries: int, signal: int) -> None:
         """What the transmitter is told: a rate and its attempts, then no more rates."""

@@ -1,14 +1,13 @@
 """Radios in an IBSS on a medium whose losses and signals are known, watched at mac80211's functions."""
 
-import re
-import socket
 import time
 from dataclasses import asdict
 
 from meshlens.ebpf.tracing import Hook
 from meshlens.wifi.hooks.session import hooked_stations
-from tests.vm.guest.links import answer, shell
+from tests.vm.guest.links import answer
 from tests.vm.guest.medium import Link, Medium, mac
+from tests.vm.guest.radios import join, known, radios, send
 
 RADIOS = 3
 #: Signals, tries and duplicates of data frames, from radio to radio.
@@ -24,25 +23,9 @@ HOOKS: tuple[Hook, ...] = ("fentry", "kprobe")
 
 
 def main() -> None:
-    shell(f"modprobe mac80211_hwsim radios={RADIOS}; sysctl -qw net.ipv6.conf.all.disable_ipv6=1")
-    with Medium(RADIOS, {ends: Link(*how) for ends, how in LINKS.items()}) as medium:
-        join()
+    with radios(RADIOS), Medium(RADIOS, {ends: Link(*how) for ends, how in LINKS.items()}) as medium:
+        join(RADIOS)
         answer({hook: watched(hook, medium) for hook in HOOKS})
-
-
-def join() -> None:
-    """All radios in one cell, without HT, whose A-MPDUs hwsim does not report on."""
-    for radio in range(RADIOS):
-        shell(f"ip link set wlan{radio} down; iw dev wlan{radio} set type ibss; ip link set wlan{radio} up")
-        shell(f"iw dev wlan{radio} ibss join cell 2412 NOHT fixed-freq 02:11:22:33:44:55")
-    deadline = time.monotonic() + 20
-    while time.monotonic() < deadline:
-        if all(len(known(radio)) == RADIOS - 1 for radio in range(RADIOS)):
-            return
-        for radio in range(RADIOS):
-            send(radio, b"\xff" * 6, 1)
-        time.sleep(0.3)
-    raise RuntimeError(f"no cell: {[known(radio) for radio in range(RADIOS)]}")
 
 
 def watched(hook: Hook, medium: Medium) -> dict[str, object]:
@@ -54,7 +37,7 @@ def watched(hook: Hook, medium: Medium) -> dict[str, object]:
         before = {radio: known(radio) for radio in range(RADIOS)}
         for _ in range(FRAMES):
             for source, to in LINKS:
-                send(source, bytes.fromhex(mac(to).replace(":", "")), 1)
+                send(source, mac(to), BYTES)
                 time.sleep(0.01)
         settle(medium)
         after = {radio: known(radio) for radio in range(RADIOS)}
@@ -78,26 +61,6 @@ def settle(medium: Medium) -> None:
     ):
         time.sleep(0.1)
     time.sleep(0.3)
-
-
-def send(radio: int, to: bytes, times: int) -> None:
-    with socket.socket(socket.AF_PACKET, socket.SOCK_RAW) as sender:
-        sender.bind((f"wlan{radio}", 0))
-        source = bytes.fromhex(mac(radio).replace(":", ""))
-        for _ in range(times):
-            sender.send(to + source + b"\x88\xb5" + bytes(BYTES))
-
-
-def known(radio: int) -> dict[str, dict[str, str]]:
-    """What iw says of each station."""
-    said = shell(f"iw dev wlan{radio} station dump")
-    found = {}
-    for part in re.split(r"^Station ", said, flags=re.MULTILINE)[1:]:
-        first, *lines = part.splitlines()
-        found[first.split()[0]] = {
-            name.strip(): value.strip() for name, _, value in (line.partition(":") for line in lines)
-        }
-    return found
 
 
 if __name__ == "__main__":

@@ -17,6 +17,8 @@ TO_STATION, TO_AP = (100,) * 30, (200,) * 20
 
 def command(*words: str) -> list[str]:
     """What a command line of ours prints; its complaints too."""
+    if "Connected" not in told("iw dev wlan1 link"):  # a slow machine may have missed the beacons
+        connect("wlan1", mac("wlan0"))
     out, err = io.StringIO(), io.StringIO()
     with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
         code = run(["wifi", *words])

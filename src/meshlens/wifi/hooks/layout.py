@@ -17,6 +17,7 @@ __all__ = [
     "BIAS_DB",
     "BLANK",
     "CHAINS",
+    "ENTRY_BYTES",
     "HANDED_OVER",
     "HOMES",
     "KEY",
@@ -99,7 +100,7 @@ _SIGNAL: Final = struct.Struct(f"=QQBBB5x{SIGNAL_BINS}Q")
 _SIGNAL_FIELDS: Final = {
     "frames": (0, 8), "sum": (8, 8), "last": (16, 1), "max": (17, 1), "below": (18, 1), "bins": (24, 8),
 }  # fmt: skip
-_ENTRY_BYTES: Final = _SIGNALS_AT + len(SIGNALS) * _SIGNAL.size
+ENTRY_BYTES: Final = _SIGNALS_AT + len(SIGNALS) * _SIGNAL.size
 
 # What RateCount has.
 _RATE: Final = struct.Struct("=QQQQ")
@@ -239,13 +240,13 @@ class Entry:
 def hook_maps(max_stations: int) -> dict[str, MapSpec]:
     """The maps of all programs but the tally, of which each has its own; 16 rates a station on average."""
     specs = (
-        MapSpec(STATIONS, MapType.HASH, KEY.size, _ENTRY_BYTES, max_stations),
+        MapSpec(STATIONS, MapType.HASH, KEY.size, ENTRY_BYTES, max_stations),
         MapSpec(RATES, MapType.HASH, RATE_KEY.size, _RATE.size, 16 * max_stations),
         MapSpec(HOMES, MapType.HASH, _HOME.size, 4, max_stations),
         MapSpec(RECEIVERS, MapType.HASH, 8, 4, 256),
         MapSpec(SEQUENCES, MapType.HASH, _HOME.size, SEQUENCES_BYTES, max_stations),
         MapSpec(HANDED_OVER, MapType.LRU_HASH, 8, 8, 8192),
-        MapSpec(BLANK, MapType.ARRAY, 4, _ENTRY_BYTES, 1),
+        MapSpec(BLANK, MapType.ARRAY, 4, ENTRY_BYTES, 1),
         tally_map(),
     )
     return {spec.name: spec for spec in specs}

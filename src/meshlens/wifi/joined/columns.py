@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
-from meshlens.wifi.airtime import airtime_ns
+from meshlens.wifi.airtime import total_airtime_ns
 from meshlens.wifi.hooks.record import HookedStation
 from meshlens.wifi.joined.record import RateCount
 from meshlens.wifi.minstrel.record import MinstrelTable
@@ -166,11 +166,11 @@ def airtimes(station: HookedStation, frequency_mhz: int | None) -> Columns:
 
 
 def _airtime_us(uses: Iterable[tuple[Rate, int, int]], frequency_mhz: int | None) -> int | None:
-    total_ns, known = 0, False
-    for rate, frames, size in uses:
-        each_ns = (
-            airtime_ns(rate, round(size / frames), frequency_mhz=frequency_mhz) if frames and size else None
-        )
-        if each_ns is not None:
-            total_ns, known = total_ns + frames * each_ns, True
-    return total_ns // 1000 if known else None
+    """Of rates, frames and bytes; None if nothing of it is known."""
+    told = [
+        total_airtime_ns(rate, frames, size, frequency_mhz=frequency_mhz)
+        for rate, frames, size in uses
+        if frames and size
+    ]
+    known = [each_ns for each_ns in told if each_ns is not None]
+    return sum(known) // 1000 if known else None

@@ -129,6 +129,13 @@ class WifiStation:
         return _ratio(self.tx_failed, self.tx_acked + self.tx_failed)
 
     @property
+    def subframe_error_ratio(self) -> float | None:
+        """The share of an A-MPDU's frames without ACK, 0 to 1."""
+        if self.ampdu_frames is None or self.ampdu_acked is None:
+            return None
+        return _ratio(self.ampdu_frames - self.ampdu_acked, self.ampdu_frames)
+
+    @property
     def retry_ratio(self) -> float | None:
         """Further attempts for each frame: 0 if all came through at once."""
         return _ratio(self.tx_retries, self.tx_frames)

@@ -56,8 +56,7 @@ def wifi_stations(
     tells what it can, which needs no privileges. Where they cannot run (firmware that does all by itself, a
     kernel without BTF), `absent` says why, and nl80211 goes on. `max_stations` is the room in the kernel.
 
-    Entering raises NotSupported without nl80211, and if none of the interfaces named is a Wi-Fi interface that
-    can be in a network.
+    Entering raises NotSupported without nl80211, and if none of the interfaces named can have stations.
     """
     if max_stations < 1:
         raise UsageError("max_stations has to be more than 0")

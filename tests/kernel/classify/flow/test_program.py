@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from meshlens.classify.flow.features import PACKETS, PLACE
+from meshlens.classify.flow.features import OTHER_PORTS, PACKETS, PLACE
 from meshlens.classify.kernel.entry import OUTCOMES, SAMPLES, Head, unpack_row
 from meshlens.ebpf import Program
 from meshlens.ebpf.contexts import Skb, pack_context
@@ -97,6 +97,14 @@ def test_each_damaged_packet_adds_what_the_definition_says(program: Program) -> 
     """Flow by flow: those before it have not filled its row."""
     for each in whole(program, at_times(hostile())):
         assert by_kernel(emptied(program), [each]) == defined([each])
+
+
+def test_a_service_on_its_second_port_is_seen_as_on_its_first(program: Program) -> None:
+    ports = [*OTHER_PORTS, 80, 40_001]
+    frames = at_times(frame(craft.tcp(*ENDS[:2], 40_000, port)) for port in ports)
+    rows = by_kernel(program, frames)
+    assert rows == defined(frames)
+    assert {known.row[PLACE["service_port"]] for known in rows.values()} == {80, 443, 40_000}
 
 
 def test_after_its_first_packets_nothing_changes_in_a_row(program: Program) -> None:
