@@ -32,7 +32,7 @@ Of the stations on an interface, for a minute:
   meshlens classify features --task ethernet-station br-lan --duration 60
 """
 
-_CAPTURE = re.compile(r"\.(pcap|pcapng|cap|dmp)(\.(gz|zst|xz|bz2))?$", re.IGNORECASE)
+_CAPTURE = re.compile(r"\.(pcap|pcapng|cap|dmp)$", re.IGNORECASE)
 
 
 def complete_input(_ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[CompletionItem]:
