@@ -1,4 +1,5 @@
 # make demo   the main job on real traffic, in network namespaces of its own (root)
+# make quarantine  recognise devices by their first packets, and keep them in their share (root)
 # make test   the whole test suite (root for all of it)
 # make bench  the figures of docs/performance.md (root)
 # make evaluate  how well models name what they have not seen: docs/classify-methods.md
@@ -15,10 +16,13 @@ PYTHON = .venv/bin/python
 # What is installed for which purpose: run, test or dev. A stamp says that it is done.
 ready = .venv/.ready-$(1)
 
-.PHONY: demo test bench evaluate models lint docs recipes clean
+.PHONY: demo quarantine test bench evaluate models lint docs recipes clean
 
 demo: $(call ready,run)
 	$(PYTHON) examples/mesh-demo/run.py
+
+quarantine: $(call ready,test)
+	$(PYTHON) examples/iot-quarantine/run.py $(QUARANTINE_ARGS)
 
 test: $(call ready,test)
 	$(PYTHON) -m pytest $(PYTEST_ARGS)

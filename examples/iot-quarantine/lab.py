@@ -62,6 +62,8 @@ def _within(where: str, work: Callable[..., None], *arguments: Any) -> None:
         work(*arguments)
     except KeyboardInterrupt:
         sys.exit(130)
+    except OSError as error:  # the lab is taken down
+        sys.exit(error.errno)
 
 
 def command(line: str) -> None:

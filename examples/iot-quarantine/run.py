@@ -18,7 +18,7 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
-from statistics import median, quantiles
+from statistics import median
 from tempfile import TemporaryDirectory
 from typing import Any, Final
 
@@ -30,6 +30,7 @@ from picture import draw
 import meshlens
 from meshlens.classify.crossval import learn
 from meshlens.classify.dataset import Labelled, Table, read_dataset
+from meshlens.classify.ethernet_station.features import WINDOW_US
 from meshlens.classify.forest import Forest, Recipe
 from meshlens.classify.metrics import UNKNOWN, Report, report
 from meshlens.classify.model import Model
@@ -103,11 +104,15 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--data", help="folder with captures and labels.csv (default: made-up devices)")
     parser.add_argument("--label", default="type", help="the column with the types (default: type)")
     parser.add_argument("--devices", type=int, default=12, help="how many join at most (default: 12)")
-    parser.add_argument("--join", type=float, default=30, help="seconds in which they join (default: 30)")
+    parser.add_argument("--join", type=float, default=0, metavar="SECONDS",
+                        help="how long they may join (default: until their windows close, 2 minutes; "
+                        "12 s for made-up ones)")  # fmt: skip
     parser.add_argument("--seconds", type=float, default=8, help="seconds of each upload (default: 8)")
     parser.add_argument("--figure", metavar="FILE.png", help="draw what happened (needs matplotlib)")
     parser.add_argument("--json", action="store_true", help="one JSON object instead of tables")
-    return parser.parse_args()
+    options = parser.parse_args()
+    options.join = options.join or (1 + WINDOW_US / 1e6 if options.data else 12)
+    return options
 
 
 def _choose(directory: str, label: str, most: int, join_s: float) -> tuple[Table, list[Device]]:
@@ -153,7 +158,7 @@ def _play(model: Model, forest: Forest, table: Table, devices: list[Device], opt
             without = _upload(place, bulk, options.seconds)
             print("The devices join ...", flush=True)
             with run_statistics(), meshlens.verdicts(model, "gw0", actions=actions) as session:
-                _join(place, events, session, devices)
+                _join(place, events, session, devices, options.join + len(devices) / 5)
                 said = {each.name: each.verdict or UNKNOWN for each in session.verdicts()}
                 for device in devices:
                     device.named = said.get(device.mac, UNKNOWN)
@@ -174,11 +179,12 @@ def _play(model: Model, forest: Forest, table: Table, devices: list[Device], opt
     )  # fmt: skip
 
 
-def _join(place: Lab, events: Sequence[Any], session: Any, devices: list[Device]) -> None:
+def _join(place: Lab, events: Sequence[Any], session: Any, devices: list[Device], join_s: float) -> None:
     """Send what there is to send, and look how long it takes until each device is named rightly."""
     by_mac = {device.mac: device for device in devices}
     sending = place.start(place.lan, replay, "lan0", events)
-    while sending.is_alive():
+    end = time.monotonic() + join_s
+    while sending.is_alive() or time.monotonic() < end:
         now_ns = time.time_ns()
         for each in session.verdicts():
             device = by_mac.get(each.name)
@@ -188,7 +194,8 @@ def _join(place: Lab, events: Sequence[Any], session: Any, devices: list[Device]
                 device.seconds = device.packets = None
             elif device.seconds is None:
                 device.seconds, device.packets = (now_ns - each.first_ns) / 1e9, each.packets
-        sending.join(POLL_S)
+        time.sleep(POLL_S)
+    sending.join()
 
 
 def _upload(place: Lab, bulk: list[bytes], seconds: float) -> list[tuple[float, float | None]]:
@@ -226,8 +233,8 @@ def _queue() -> Any:
 
 def _p95(latencies: Sequence[tuple[float, float | None]]) -> float:
     """The latency that 95 of 100 probes keep below; one that is lost is infinitely late."""
-    values = [float("inf") if rtt is None else rtt for _, rtt in latencies]
-    return quantiles(values, n=20)[-1] if len(values) > 1 else float("inf")
+    values = sorted(float("inf") if rtt is None else rtt for _, rtt in latencies)
+    return values[len(values) * 95 // 100] if values else float("inf")
 
 
 def _plain(outcome: Outcome) -> dict[str, Any]:
@@ -239,7 +246,10 @@ def _plain(outcome: Outcome) -> dict[str, Any]:
         "recall_macro": outcome.report.recall_macro,
         "f1_macro": outcome.report.f1_macro,
         "computer": outcome.computer,
-        "latency_p95_ms": {"without": _p95(outcome.without), "with": _p95(outcome.with_meshlens)},
+        "latency_p95_ms": {  # null: more than 5 % are lost
+            name: None if (p95 := _p95(each)) == float("inf") else p95
+            for name, each in (("without", outcome.without), ("with", outcome.with_meshlens))
+        },
         "kernel": {"packets": outcome.kernel_packets, "ns": outcome.kernel_ns},
         "user_space": {"packets": packets, "verdicts": verdicts, "lost": lost, "cpu_s": cpu},
     }  # fmt: skip
@@ -266,7 +276,8 @@ def _tell(outcome: Outcome) -> None:
         there = [rtt for _, rtt in latencies if rtt is not None]
         lost = len(latencies) - len(there)
         middle = f"{median(there):.1f} ms" if there else "-"
-        print(f"{name:>15}: median {middle}, 95 % below {_p95(latencies):.1f} ms, {lost} lost")
+        most = "" if (p95 := _p95(latencies)) == float("inf") else f"95 % below {p95:.1f} ms, "
+        print(f"{name:>15}: median {middle}, {most}{lost} of {len(latencies)} lost")
     packets, verdicts, lost, cpu = outcome.user
     print("\nCPU for a packet:")
     in_kernel, in_user = outcome.kernel_ns / max(1, outcome.kernel_packets), 1e9 * cpu / max(1, packets)
