@@ -29,7 +29,7 @@ def figures(quick: bool) -> Iterator[Figure]:
         except Unavailable as reason:
             raise Skip(str(reason)) from None
         with Machine(kernel) as machine:
-            rounds, frames = ("3", "1000") if quick else ("9", "3000")
+            rounds, frames = ("5" if quick else "20"), "300"
             yield from _costs(series, _ask(machine, "wifi_cost", rounds, frames))
             yield from _paths(series, _ask(machine, "wifi_paths"))
     yield Figure(f"{_STATIONS} stations made of their entries in Python, here", _read_ms(), "ms")

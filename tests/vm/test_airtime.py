@@ -113,8 +113,7 @@ def test_frames_without_mcs_are_as_long_as_the_kernel_reckons(vm: VirtualMachine
             ours = airtime_ns(Rate("legacy", mbps, short_preamble=bool(short)), length + 4)
             assert (band, ours) == (0, 1000 * (result - SIFS_US[kind])), mbps
             reached.add(mbps)
-    assert len(reached & set(DSSS_MBPS)) >= 2, reached
-    assert len(reached & set(OFDM_MBPS)) >= 2, reached
+    assert {1, 6} <= reached  # by which Minstrel reckons its overhead; others as frames were acknowledged
 
 
 def test_frames_without_mcs_are_as_long_as_minstrel_takes_them(vm: VirtualMachine) -> None:

@@ -49,8 +49,8 @@ def test_where_the_driver_chooses_the_rates_there_is_no_table_and_it_is_said(vm:
 
 
 def test_the_table_is_what_the_kernel_s_fields_hold(cell: dict[str, Any]) -> None:
-    result, *numbers = cell["fields"]
-    table = cell["table"]
+    result, *numbers = cell["after"]["fields"]
+    table = cell["after"]["table"]
     station = dict(zip(STATION_FIELDS, numbers, strict=False))
     best = numbers[len(STATION_FIELDS) :][:4]
     assert (table["frames"], table["probe_frames"]) == (station["total_packets"], station["sample_packets"])
@@ -82,34 +82,39 @@ def test_the_table_is_what_the_kernel_s_fields_hold(cell: dict[str, Any]) -> Non
     assert supported == set(rates)
 
 
+def grown(cell: dict[str, Any]) -> list[int]:
+    """Frames, attempts and success that came to a table; it begins anew when a station has associated."""
+    then, now = ([
+        table["frames"], sum(each["attempts"] for each in table["rates"]),
+        sum(each["success"] for each in table["rates"]),
+    ] for table in (cell["before"]["table"], cell["after"]["table"]))  # fmt: skip
+    return [after - before for before, after in zip(then, now, strict=True)]
+
+
 def test_attempts_are_those_reported_to_minstrel(cell: dict[str, Any]) -> None:
-    (frames, attempts, acknowledged), table = cell["reported"], cell["table"]
-    assert frames == table["frames"]
-    assert sum(each["attempts"] for each in table["rates"]) == attempts
-    assert sum(each["success"] for each in table["rates"]) == acknowledged
+    then, now = cell["before"]["reported"], cell["after"]["reported"]
+    assert grown(cell) == [after - before for before, after in zip(then, now, strict=True)]
 
 
 def test_attempts_and_success_are_those_of_the_medium(cell: dict[str, Any]) -> None:
     """Of as many frames as were sent, some needed more attempts, and of one link some were lost."""
-    truth, after = cell["truth"], {each["index"]: each for each in cell["table"]["rates"]}
+    truth = cell["truth"]
     assert truth["frames"] >= FRAMES
     assert truth["attempts"] > truth["frames"]
-    for what, known in (("attempts", truth["attempts"]), ("success", truth["frames"] - truth["failed"])):
-        before = sum(each[what] for each in cell["before"]["rates"])
-        assert sum(each[what] for each in after.values()) - before == known, what
-    assert cell["table"]["frames"] - cell["before"]["frames"] == truth["frames"]
+    assert grown(cell) == [truth["frames"], truth["attempts"], truth["frames"] - truth["failed"]]
 
 
 def test_the_best_rate_is_the_one_that_nl80211_expects_most_of(cell: dict[str, Any]) -> None:
+    table = cell["after"]["table"]
     ((whole, thousandths),) = re.findall(r"expected throughput:\t(\d+)\.(\d+)Mbps", cell["info"])
     # iw takes 1024 kbit/s for 1 Mbit/s, and does not pad the thousandths.
-    assert 1000 * int(whole) + int(thousandths) == cell["table"]["expected_throughput_kbps"] * 1000 // 1024
-    (best,) = [each for each in cell["table"]["rates"] if "A" in each["marks"]]
-    assert best["throughput_mbps"] == max(each["throughput_mbps"] for each in cell["table"]["rates"])
+    assert 1000 * int(whole) + int(thousandths) == table["expected_throughput_kbps"] * 1000 // 1024
+    (best,) = [each for each in table["rates"] if "A" in each["marks"]]
+    assert best["throughput_mbps"] == max(each["throughput_mbps"] for each in table["rates"])
 
 
 def test_probing_frames_are_some_of_all(cell: dict[str, Any]) -> None:
-    assert 0 < cell["table"]["probe_frames"] < cell["table"]["frames"]
+    assert 0 < cell["after"]["table"]["probe_frames"] < cell["after"]["table"]["frames"]
 
 
 def test_throughput_is_reckoned_as_the_kernel_reckons_it(vm: VirtualMachine) -> None:

@@ -43,10 +43,11 @@ def test_rates_that_describe_themselves_are_read(vm: VirtualMachine) -> None:
         ("vht", 8, 80, 400): (3, 0, 0),
         ("he", 11, 20, 1600): (1, 1, 1),
         ("legacy", 54.0, 20, 800): (1, 1, 1),
+        ("eht", 12, 160, 1600): (2, 1, 1),
     }
     he = next(each["rate"] for each in told["rates"] if each["rate"]["phy"] == "he")
     assert (he["unit_tones"], he["dcm"]) == (106, True)
-    assert (told["tx_attempts"], told["tx_retries"]) == (5, 3)
+    assert (told["tx_attempts"], told["tx_retries"]) == (7, 4)
 
 
 def test_a_report_without_a_frame_counts_but_for_bytes(vm: VirtualMachine) -> None:
@@ -119,3 +120,9 @@ def test_what_is_not_ours_is_counted_as_such(vm: VirtualMachine) -> None:
     assert answer["outcomes"]["heard"] == {
         "counted": 19, "others": 2, "control": 1, "damaged": 1, "unreadable": 2,
     }  # fmt: skip
+
+
+def test_a_report_by_one_of_the_other_functions_is_read_from_the_frame(vm: VirtualMachine) -> None:
+    told = station(vm, "frame alone")
+    assert (told["tx_frames"], told["tx_acked"], told["bssid"]) == (1, 1, "02:00:00:00:01:0e")
+    assert rates(told) == {("legacy", 1.0, 20, 800): (1, 1, 1)}

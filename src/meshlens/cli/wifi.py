@@ -111,7 +111,7 @@ def command(words: tuple[str, ...], **options: Any) -> None:
 
         show_files(transmitters(read=options["files"], filter=expression), as_json=as_json)
     elif _wants_monitor(ctx, interfaces, expression):
-        _refuse(ctx, _STATIONS, "a monitor interface")
+        _refuse(ctx, _STATIONS, "others", "is for Wi-Fi interfaces that are in a network; ")
         _show_transmitters(interfaces, expression, options)
     else:
         _refuse(ctx, _MONITOR, "interfaces that are in a network")

@@ -24,8 +24,8 @@ VIEWS: Final[tuple[View, ...]] = ("station", "bss", "interface", "rate", "rate-c
 
 #: Lines of the terminal that the rows leave: heading, foot, sources, what is absent, and the cursor's.
 _FRAME_LINES: Final = 7
-#: What an unfriendly reader of nl80211 keeps: it takes CAP_NET_ADMIN to ask for some drivers' surveys.
-_KEPT: Final = ATTACHING | {"net_admin", "dac_override"}
+#: To read the maps, and to write into anybody's folder.
+_KEPT: Final = ATTACHING | {"dac_override"}
 
 
 @dataclass

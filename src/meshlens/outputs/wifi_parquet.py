@@ -3,6 +3,7 @@
 import os
 from collections.abc import Iterable
 from importlib import import_module
+from types import UnionType
 from typing import Any, Final, get_args, get_type_hints
 
 from meshlens.errors import MeshlensError, UsageError
@@ -45,7 +46,8 @@ class StationRows:
             raise MeshlensError(f"cannot write {self.path}: {error.strerror or error}") from error
 
     def _type(self, hint: Any) -> Any:
+        told = get_args(hint) if isinstance(hint, UnionType) else (hint,)
         for kind, column in ((bool, "bool_"), (int, "int64"), (float, "float64")):
-            if hint is kind or kind in get_args(hint):
+            if kind in told:
                 return getattr(self._arrow, column)()
         return self._arrow.string()

@@ -16,18 +16,13 @@ from meshlens.ebpf.btf import Btf, Kind
 from meshlens.ebpf.program import ProgramSpec
 from meshlens.ebpf.structured import Slot
 from meshlens.ebpf.tracing import KernelTypes, Trace, attach_trace, cast
-from meshlens.packet.craft_wifi import dot11, radiotap
-from meshlens.packet.ieee80211 import HeaderFlag
 from meshlens.wifi.minstrel.record import MinstrelTable
 from meshlens.wifi.minstrel.session import MinstrelTables, minstrel_tables
-from meshlens.wifi.rates import LEGACY_MBPS
-from tests.vm.guest.links import answer, send, shell
+from tests.vm.guest.links import answer, shell
 from tests.vm.guest.medium import Link, Medium, mac
 
 #: Access point, its station, channel, whether it has 802.11n.
 CELLS = (("wlan0", "wlan1", 1, 1), ("wlan2", "wlan3", 6, 0))
-#: Those at which frames are acknowledged; an access point without 802.11n has all.
-BASIC_RATES = "basic_rates=10 20 55 110 60 90 120 180 240 360 480 540"
 FRAMES = 60
 #: How often each frame in turn is sent until it gets through, to either station; 0: it never does.
 TRIES = {(0, 1): (1, 2, 1, 0, 3), (2, 3): (2, 1)}
@@ -59,18 +54,15 @@ def main() -> None:
         minstrel = stack.enter_context(minstrel_tables())
         for cell in CELLS:
             begin(*cell)
-        inject()
-        begun = {table.interface: table for table in minstrel.tables()}
+        begun = {interface: still(minstrel, heard, interface) for interface, *_ in CELLS}
         truth = traffic()
         said = {}
-        for (interface, _, _, _), link in zip(CELLS, truth, strict=True):
-            minstrel.names = (interface,)
-            (table,) = minstrel.tables()
+        for (interface, *_), link in zip(CELLS, truth, strict=True):
+            after = still(minstrel, heard, interface)
+            info = shell(f"iw dev {interface} station dump")
             said[interface] = {
-                "before": asdict(begun[interface]), "truth": link, "table": asdict(table),
-                "fields": numbers(heard["fields"]), "without": minstrel.without,
-                "reported": reports(heard["reported"])[table.mac],
-                "info": shell(f"iw dev {interface} station dump"),
+                "before": begun[interface], "truth": link, "after": after, "info": info,
+                "without": minstrel.without,
             }  # fmt: skip
         minstrel.names = ()
         tables = minstrel.tables()
@@ -101,6 +93,19 @@ def radios(number: int, more: str = "") -> None:
     shell(f"modprobe -r mac80211_hwsim; modprobe mac80211_hwsim radios={number} {more}")
 
 
+def still(minstrel: MinstrelTables, heard: dict[str, Program], interface: str) -> dict[str, Any]:
+    """A station's table and what the witnesses have, while no frame is reported."""
+    minstrel.names = (interface,)
+    for _ in range(40):
+        before = reports(heard["reported"])
+        (table,) = minstrel.tables()
+        memory = numbers(heard["fields"])
+        if before == reports(heard["reported"]):
+            return {"table": asdict(table), "fields": memory, "reported": before[table.mac]}
+        time.sleep(0.05)
+    raise RuntimeError("frames do not end")
+
+
 def by_kprobe() -> tuple[list[MinstrelTable], str]:
     """The tables, as where there is no fentry."""
     with MinstrelTables((), 8, ["kprobe"]) as kprobe:
@@ -109,6 +114,7 @@ def by_kprobe() -> tuple[list[MinstrelTable], str]:
 
 def begin(interface: str, station: str, channel: int, high_throughput: int) -> None:
     """An access point, and a station of it in a network namespace of its own."""
+    mhz = 2407 + 5 * channel
     shell(f"""
         ip netns add {station}
         iw phy $(cat /sys/class/net/{station}/phy80211/name) set netns name {station}
@@ -120,13 +126,20 @@ hw_mode=g
 channel={channel}
 wmm_enabled=1
 ieee80211n={high_throughput}
-{BASIC_RATES if not high_throughput else ""}
 END
         hostapd -B -P /run/{interface}.pid /run/{interface}.conf
         sysctl -qw net.ipv6.conf.all.disable_ipv6=1
         ip -n {station} link set {station} up
-        ip netns exec {station} iw dev {station} connect -w {interface} {2407 + 5 * channel}
+        for attempt in 1 2 3 4 5; do
+            timeout 5 ip netns exec {station} iw dev {station} connect -w {interface} {mhz} && break
+            [ $attempt -lt 5 ] || exit 1
+        done
     """)  # the here-document ends where its last line begins
+    deadline = time.monotonic() + 20
+    while "authorized:\tyes" not in shell(f"iw dev {interface} station dump"):
+        if time.monotonic() > deadline:
+            raise RuntimeError(f"{station} did not stay with {interface}")
+        time.sleep(0.1)
 
 
 def end(interface: str, station: str) -> None:
@@ -156,17 +169,6 @@ def traffic() -> list[dict[str, int]]:
             time.sleep(0.05)
         time.sleep(0.3)
         return [dict(medium.links[ends].truth) for ends in TRIES]
-
-
-def inject() -> None:
-    """A frame at each legacy rate to the second station; the kernel reckons how long the ACK of each is."""
-    shell("iw dev wlan2 interface add mon0 type monitor && ip link set mon0 up")
-    frame = dot11("data", "02:00:00:00:03:00", "02:00:00:00:02:00", "02:00:00:00:02:00", bytes(40),
-                  flags=HeaderFlag.FROM_DS)  # fmt: skip
-    for mbps in LEGACY_MBPS:
-        send("mon0", radiotap(rate=int(2 * mbps)) + frame)
-        time.sleep(0.005)
-    shell("iw dev mon0 del")
 
 
 def witnesses(types: KernelTypes) -> dict[str, ProgramSpec]:

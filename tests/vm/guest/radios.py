@@ -16,10 +16,10 @@ ETHERTYPE = b"\x88\xb5"  # IEEE 802, for experiments
 
 
 @contextmanager
-def radios(number: int) -> Iterator[None]:
+def radios(number: int, *, channels: int = 1) -> Iterator[None]:
     """Interfaces wlan0 and on, which say nothing by themselves; whatever another script left is gone."""
     shell("modprobe -r mac80211_hwsim; sysctl -qw net.ipv6.conf.all.disable_ipv6=1")
-    shell(f"modprobe mac80211_hwsim radios={number}")
+    shell(f"modprobe mac80211_hwsim radios={number} channels={channels}")
     yield
     shell("modprobe -r mac80211_hwsim")
 

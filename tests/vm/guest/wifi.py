@@ -10,14 +10,14 @@ from meshlens.wifi.netlink.nl80211 import Nl80211
 from meshlens.wifi.netlink.stations import station_infos
 from meshlens.wifi.netlink.survey import channel_surveys
 from tests.vm.guest.links import answer, shell
-from tests.vm.guest.wifi_links import access_points, apart, connect, mac, radios, send_ethernet, told, until
+from tests.vm.guest.radios import radios
+from tests.vm.guest.wifi_links import access_points, apart, connect, mac, send_ethernet, told, until
 
 TO_STATION, TO_AP = (100,) * 30, (200,) * 20
 
 
 def main() -> None:
-    radios(3)
-    with WifiEvents() as events, access_points("wlan0", "wlan2"):
+    with radios(3), WifiEvents() as events, access_points("wlan0", "wlan2"):
         heard: list[WifiEvent] = []
         connect("wlan1", mac("wlan0"))
         send_ethernet("wlan0", mac("wlan1"), *TO_STATION)
@@ -65,12 +65,11 @@ def asked() -> tuple[dict[str, object], list[object]]:
 
 def survey() -> dict[str, object]:
     """By us and by iw; a simulated radio keeps one of its scans if it has several channels at a time."""
-    shell("rmmod mac80211_hwsim; modprobe mac80211_hwsim radios=1 channels=2; ip link set wlan0 up")
-    shell("iw dev wlan0 scan freq 2412 2437")
-    with Nl80211() as nl80211:
+    with radios(1, channels=2), Nl80211() as nl80211:
+        shell("ip link set wlan0 up; iw dev wlan0 scan freq 2412 2437")
         (there,) = wifi_interfaces(nl80211)
         found = channel_surveys(nl80211, there.name, there.index)
-    return {"ours": [asdict(each) for each in found], "iw": told("iw dev wlan0 survey dump")}
+        return {"ours": [asdict(each) for each in found], "iw": told("iw dev wlan0 survey dump")}
 
 
 def quality(heard: list[WifiEvent]) -> bool:

@@ -9,13 +9,7 @@ from pathlib import Path
 
 from tests.vm.guest.links import shell
 
-__all__ = ["access_points", "apart", "connect", "mac", "radios", "send_ethernet", "until"]
-
-
-def radios(number: int) -> None:
-    """wlan0, wlan1, ... that are silent by themselves."""
-    shell(f"modprobe mac80211_hwsim radios={number}; sysctl -qw net.ipv6.conf.all.disable_ipv6=1")
-    shell("sysctl -qw net.ipv6.conf.default.disable_ipv6=1")
+__all__ = ["access_points", "apart", "connect", "mac", "send_ethernet", "told", "until"]
 
 
 @contextlib.contextmanager

@@ -57,10 +57,14 @@ class World:
         maps = {name: spec.create() for name, spec in hook_maps(64).items() if name != TALLY}
         self.maps = maps
         Trace.argument = argument  # type: ignore[method-assign]
-        status, reception = (self.types.function(*names) for names in (sent.FUNCTIONS, heard.FUNCTIONS))
+        made = {
+            "sent": (sent.sent_program, sent.FUNCTIONS),
+            "frame alone": (sent.sent_program, sent.FUNCTIONS[1:]),
+            "heard": (heard.heard_program, heard.FUNCTIONS),
+        }
         self.programs = {
-            "sent": as_raw_tracepoint(sent.sent_program("kprobe", status, self.types, 64)).load(maps),
-            "heard": as_raw_tracepoint(heard.heard_program("kprobe", reception, self.types, 64)).load(maps),
+            name: as_raw_tracepoint(make("kprobe", self.types.function(*names), self.types, 64)).load(maps)
+            for name, (make, names) in made.items()
         }
         maps[RECEIVERS].update(OURS + struct.pack("=H", WIPHY), IFINDEX)
 
@@ -119,6 +123,15 @@ class World:
             memory.put(report.rates, start)
             memory.put(report.n_rates, len(described))
         run(self.programs["sent"], memory.address(self.hw), memory.address(report))
+
+    def frame_alone(self, frame: bytes) -> None:
+        """A status as drivers hand it in with the frame, of one attempt that was acknowledged."""
+        skb = self.memory.view(kernel_btf(), "sk_buff", self.skb(frame))
+        info = self.memory.view(self.mac80211, "ieee80211_tx_info", self.memory.address(skb.cb))
+        self.memory.put(info["flags"], self.flags("IEEE80211_TX_STAT_ACK"))
+        self.memory.put(info.status.rates[0].count, 1)
+        self.memory.put(info.status.rates[1].idx, -1)
+        run(self.programs["frame alone"], self.memory.address(self.hw), self.memory.address(skb))
 
     def hear(
         self,
@@ -182,7 +195,7 @@ def main() -> None:
         case(world)
     names = (
         "aggregate", "described", "no skb", "filtered", "no sta", "signals", "few rates", "chains",
-        "no signal", "with FCS", "802.3", "damaged", "duplicates", "foreign",
+        "no signal", "with FCS", "802.3", "damaged", "duplicates", "foreign", "frame alone",
     )  # fmt: skip
     answer({
         "stations": {name: world.told(number) for number, name in enumerate(names)},
@@ -214,6 +227,8 @@ def described(world: World) -> None:
         ),
     )  # fmt: skip
     world.report(world.station(1), None, rates=(), described=({"tries": 1, "legacy": 540},))
+    eht = {"tries": 2, "flags": 0x80, "mcs": 12, "nss": 2, "bw": 5, "eht_gi": 1}
+    world.report(world.station(1), None, rates=(), described=(eht,))
 
 
 def odd_reports(world: World) -> None:
@@ -222,6 +237,7 @@ def odd_reports(world: World) -> None:
     world.report(0, frame(DATA, FROM_DS, mac(4), OURS), ("IEEE80211_TX_CTL_NO_ACK",))
     for signal in ({"ack_signal": 35}, {"ack_signal": -61, "flags": 1}, {"ack_signal": -67}):
         world.report(world.station(5), frame(DATA, TO_DS, mac(5), OURS), status=signal)
+    world.frame_alone(frame(DATA, TO_DS, mac(14), OURS))
     world.memory.put(world.hw.max_report_rates, 1)
     world.report(world.station(6), frame(DATA, TO_DS, mac(6), OURS), rates=((4, 2, 0), (0, 7, 0)))
     world.memory.put(world.hw.max_report_rates, 4)

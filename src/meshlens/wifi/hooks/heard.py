@@ -8,7 +8,6 @@ from typing import Final
 
 from meshlens.ebpf import NOEXIST, R0, R1, R2, R3, R6, R7, R8, R10, Helper, ProgramSpec
 from meshlens.ebpf.tracing import Function, Hook, KernelTypes, View, cast, container_of
-from meshlens.errors import NotSupported
 from meshlens.packet.ieee80211 import FCS_BYTES, HeaderFlag
 from meshlens.wifi.hooks.layout import (
     CHAINS,
@@ -25,7 +24,7 @@ from meshlens.wifi.hooks.station import HEADER_BYTES, StationProbe
 
 __all__ = ["FUNCTIONS", "heard_program"]
 
-#: Every driver's frames come by the first one (Linux 5.11), before by the second.
+#: Every driver's frames come by the first one; on kernels without it, by the second.
 FUNCTIONS: Final = ("ieee80211_rx_list", "ieee80211_rx_napi")
 
 _TYPE, _DATA, _MANAGEMENT = 0x0C, 0x08, 0x00  # of a header's first byte
@@ -101,13 +100,6 @@ class _Heard(StationProbe):
             with self.if_(R1, "&", flag):
                 self.behind_tlvs()
         self.call(Helper.probe_read_kernel, self.header, self.header.size)
-
-    def constant(self, name: str) -> int:
-        """A flag; 0 if this kernel does not have it."""
-        try:
-            return self.types.constant(name)
-        except NotSupported:
-            return 0
 
     def behind_tlvs(self) -> None:
         """R3 = the header, where mac80211 finds it: at skb->head + skb->mac_header."""
@@ -282,13 +274,11 @@ class _Heard(StationProbe):
         """Add to the rate."""
         status, none = self.status, self.new_label()
         self.rate_byte(0, HEARD)
-        fields = (status.rate_idx, status.nss, status.bw, status.encoding)
-        for byte, field in enumerate(fields, 1):
+        for byte, field in enumerate((status.rate_idx, status.nss, status.bw, status.encoding), 1):
             self.read(R1, field)
             self.rate_byte(byte, R1)
         self.rate_of_he(status.he_gi, status.he_dcm, status.he_ru)
-        self.read(R1, status.band)
-        self.rate_byte(6, R1)
+        self.rate_of_eht(6, status.band, status.eht.gi)
         self.read(R1, status.enc_flags)
         self.alu("&=", R1, self.types.constant("RX_ENC_FLAG_SHORT_GI"))
         self.rate_byte(7, R1)

@@ -7,18 +7,18 @@ index of a legacy rate is one of the radio's table of its band, which nl80211 te
 
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
-from typing import Final, Literal
+from typing import Final
 
-from meshlens.wifi.rates import Rate
+from meshlens.wifi.rates import Phy, Rate
 
 __all__ = ["HEARD", "INDEX", "INDEX_FLAGS", "INFO", "INFO_FIELDS", "Bitrates", "rate_of"]
 
 #: The first byte. INDEX: index, flags in two bytes, band. INFO: as INFO_FIELDS says, what is special in HE,
 #: and the bitrate of a legacy rate in two bytes. HEARD: index, streams, width, encoding, what is special in
-#: HE, band, short guard.
+#: HE, band, short guard. Above the width, and above the band, is EHT's guard interval.
 INDEX, INFO, HEARD = 1, 2, 3
 #: In which byte a field of struct rate_info is.
-INFO_FIELDS: Final = {1: "mcs", 2: "nss", 3: "bw", 4: "flags"}
+INFO_FIELDS: Final = {1: "mcs", 2: "nss", 4: "flags"}
 
 #: The bitrates of a radio by band, in units of 100 kbit/s, in the order of their indexes.
 Bitrates = Mapping[int, Sequence[int]]
@@ -28,26 +28,26 @@ _MCS, _WIDTH_40, _DUPLICATE, _SHORT_GUARD = 0x08, 0x20, 0x40, 0x80
 _VHT, _WIDTH_80, _WIDTH_160 = 0x100, 0x200, 0x400
 INDEX_FLAGS: Final = _MCS | _WIDTH_40 | _DUPLICATE | _SHORT_GUARD | _VHT | _WIDTH_80 | _WIDTH_160
 # enum rate_info_flags
-_INFO_HT, _INFO_VHT, _INFO_SHORT_GUARD, _INFO_HE = 0x01, 0x02, 0x04, 0x10
-_INFO_OTHERS: Final = 0xFF & ~(_INFO_HT | _INFO_VHT | _INFO_SHORT_GUARD | _INFO_HE)
-# enum rate_info_bw: 20, 5, 10, 40, 80, 160 MHz, a resource unit; enum nl80211_he_gi
-_WIDTHS_MHZ: Final = {0: 20, 1: 5, 2: 10, 3: 40, 4: 80, 5: 160}
+_INFO_HT, _INFO_VHT, _INFO_SHORT_GUARD, _INFO_HE, _INFO_EHT = 0x01, 0x02, 0x04, 0x10, 0x80
+_INFO_OTHERS: Final = 0xFF & ~(_INFO_HT | _INFO_VHT | _INFO_SHORT_GUARD | _INFO_HE | _INFO_EHT)
+# enum rate_info_bw: 20, 5, 10, 40, 80, 160 MHz, a resource unit of HE, 320 MHz; enum nl80211_he_gi, eht_gi
+_WIDTHS_MHZ: Final = {0: 20, 1: 5, 2: 10, 3: 40, 4: 80, 5: 160, 7: 320}
 _UNIT: Final = 6
 _UNITS: Final = (26, 52, 106, 242, 484, 996, 1992)  # enum nl80211_he_ru_alloc
-_HE_GUARDS_NS: Final = (800, 1600, 3200)
+_GUARDS_NS: Final = (800, 1600, 3200)
 # enum mac80211_rx_encoding
-_PHYS: Final[tuple[Literal["legacy", "ht", "vht", "he"], ...]] = ("legacy", "ht", "vht", "he")
+_PHYS: Final[tuple[Phy, ...]] = ("legacy", "ht", "vht", "he", "eht")
 
 
 def rate_of(eight: bytes, bitrates: Bitrates) -> Rate | None:
-    """What the bytes mean; None for one that Rate cannot say (60 GHz, S1G, EHT) or that is no rate."""
+    """What the bytes mean; None for one that Rate cannot say (60 GHz, S1G, a part of EHT's channel)."""
     match eight[0]:
         case 1:
             return _indexed(eight[1], int.from_bytes(eight[2:4], "little"), bitrates.get(eight[4], ()))
         case 2:
             return _described(eight)
         case 3:
-            return _heard(eight, bitrates.get(eight[6], ()))
+            return _heard(eight, bitrates.get(eight[6] & 0xF, ()))
     return None
 
 
@@ -67,6 +67,9 @@ def _described(eight: bytes) -> Rate | None:
     _, mcs, streams, width, flags, special, low, high = eight
     if flags & _INFO_OTHERS:
         return None
+    width, eht_guard = width & 0xF, width >> 4
+    if flags & _INFO_EHT:
+        return _eht(mcs, streams, width, eht_guard)
     if flags & _INFO_HE:
         return _he(mcs, streams, width, special)
     mhz = _WIDTHS_MHZ.get(width)
@@ -79,7 +82,7 @@ def _described(eight: bytes) -> Rate | None:
 
 
 def _heard(eight: bytes, bitrates: Sequence[int]) -> Rate | None:
-    _, index, streams, width, encoding, special, _, short = eight
+    _, index, streams, width, encoding, special, band, short = eight
     if encoding >= len(_PHYS):
         return None
     phy, mhz = _PHYS[encoding], _WIDTHS_MHZ.get(width)
@@ -87,6 +90,8 @@ def _heard(eight: bytes, bitrates: Sequence[int]) -> Rate | None:
         return _legacy(bitrates[index]) if index < len(bitrates) else None
     if phy == "he":
         return _he(index, streams, width, special)
+    if phy == "eht":
+        return _eht(index, streams, width, band >> 4)
     return _with_mcs(phy, index, index // 8 + 1 if phy == "ht" else streams, mhz, 400 if short else 800)
 
 
@@ -94,15 +99,19 @@ def _he(mcs: int, streams: int, width: int, special: int) -> Rate | None:
     """`special`: he_gi in two bits, he_dcm in the third, he_ru from the fifth on."""
     unit = _UNITS[special >> 4] if width == _UNIT and special >> 4 < len(_UNITS) else None
     mhz = 20 if unit else _WIDTHS_MHZ.get(width)
-    if mhz is None or special & 3 >= len(_HE_GUARDS_NS):
+    if mhz is None or special & 3 >= len(_GUARDS_NS):
         return None
-    return Rate("he", None, mcs, streams, mhz, unit, _HE_GUARDS_NS[special & 3], dcm=bool(special & 4))
+    return Rate("he", None, mcs, streams, mhz, unit, _GUARDS_NS[special & 3], dcm=bool(special & 4))
+
+
+def _eht(mcs: int, streams: int, width: int, guard: int) -> Rate | None:
+    """Of frames that fill their channel; of its many parts nothing is said."""
+    mhz = _WIDTHS_MHZ.get(width)
+    return Rate("eht", None, mcs, streams, mhz, None, _GUARDS_NS[guard]) if mhz and guard < 3 else None
 
 
 @lru_cache(maxsize=1024)
-def _with_mcs(
-    phy: Literal["ht", "vht"], mcs: int, streams: int, mhz: int | None, guard_ns: int
-) -> Rate | None:
+def _with_mcs(phy: Phy, mcs: int, streams: int, mhz: int | None, guard_ns: int) -> Rate | None:
     return Rate(phy, None, mcs, streams, mhz, None, guard_ns) if mhz else None
 
 

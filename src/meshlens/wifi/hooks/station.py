@@ -20,6 +20,7 @@ from meshlens.ebpf import (
 )
 from meshlens.ebpf.contexts import Field
 from meshlens.ebpf.tracing import Function, Hook, KernelTypes, Trace, View, exists
+from meshlens.errors import NotSupported
 from meshlens.packet.ieee80211 import HeaderFlag
 from meshlens.probes.tally import emit_tally
 from meshlens.wifi.hooks.layout import (
@@ -82,6 +83,13 @@ class StationProbe(Trace):
         self.load(R0, R10, self.key.offset + _CPU_AT, 2)
         with self.if_(R0, "<", possible_cpus()):  # always: only the verifier does not know
             emit_tally(self, OUTCOMES.index(outcome), 1)
+
+    def constant(self, name: str) -> int:
+        """A flag; 0 if this kernel does not have it."""
+        try:
+            return self.types.constant(name)
+        except NotSupported:
+            return 0
 
     # Who it is.
 
@@ -190,6 +198,15 @@ class StationProbe(Trace):
             self.alu("<<=", R1, shift)
             self.alu("|=", R2, R1)
         self.rate_byte(5, R2)
+
+    def rate_of_eht(self, number: int, low: View, guard: View) -> None:
+        """EHT's guard interval above another field, in a byte of the rate; kernels without EHT have none."""
+        self.read(R1, low)
+        if exists(guard):
+            self.read(R2, guard)
+            self.alu("<<=", R2, 4)
+            self.alu("|=", R1, R2)
+        self.rate_byte(number, R1)
 
     def no_rate(self) -> None:
         """All eight bytes 0."""

@@ -12,7 +12,7 @@ __all__ = ["dump_stations"]
 def dump_stations(names: Sequence[str] = ()) -> dict[tuple[int, bytes], str]:
     """All stations of the interfaces (none: all), by index and address, with the interface's name.
 
-    Raises UsageError for an interface that is not there, NotSupported without nl80211.
+    Raises UsageError for an interface that is not there, NotSupported without nl80211, MeshlensError.
     """
     with Nl80211() as nl80211:
         there = {each.name: each.index for each in wifi_interfaces(nl80211)}

@@ -39,6 +39,10 @@ _MCAST_GROUP_NAME, _MCAST_GROUP_ID = 1, 2
 _SOL_NETLINK, _NETLINK_ADD_MEMBERSHIP = 270, 1
 _HEADER: Final = struct.Struct("=IHHII")  # struct nlmsghdr: length, type, flags, sequence, port
 _GENL_HEADER: Final = struct.Struct("=BBxx")  # struct genlmsghdr: command, version
+#: The interface went, is down, or is of a kind that has none.
+_NOTHING: Final = (
+    errno.ENODEV, errno.EOPNOTSUPP, errno.ENOENT, errno.ENETDOWN, errno.ENOLINK, errno.EINVAL,
+)  # fmt: skip
 _RECEIVE_BYTES, _BUFFER_BYTES = 1 << 16, 1 << 20
 
 
@@ -147,7 +151,7 @@ class Nl80211:
         try:
             return self._request(command, body, NLM_F_DUMP)
         except OSError as error:
-            if error.errno in (errno.ENODEV, errno.EOPNOTSUPP, errno.ENOENT, errno.ENETDOWN, errno.ENOLINK):
+            if error.errno in _NOTHING:
                 return []
             raise MeshlensError(f"nl80211, {command.name}: {error.strerror}") from error
 

@@ -27,6 +27,8 @@ def indexed(index: int, flags: int = 0, band: int = 0) -> bytes:
         (bytes([HEARD, 1, 0, 0, 0, 0, 1, 0]), Rate("legacy", 9.0)),
         (bytes([HEARD, 15, 0, 3, 1, 0, 0, 4]), Rate("ht", None, 15, 2, 40, None, 400)),
         (bytes([HEARD, 8, 3, 4, 2, 0, 1, 0]), Rate("vht", None, 8, 3, 80)),
+        (bytes([INFO, 13, 2, 7 | 1 << 4, 0x80, 0, 0, 0]), Rate("eht", None, 13, 2, 320, None, 1600)),
+        (bytes([HEARD, 9, 1, 5, 4, 0, 1 | 2 << 4, 0]), Rate("eht", None, 9, 1, 160, None, 3200)),
         (bytes([HEARD, 5, 1, 6, 3, 1 | 4 | 3 << 4, 1, 0]), Rate("he", None, 5, 1, 20, 242, 1600, dcm=True)),
     ],
 )
@@ -41,7 +43,8 @@ def test_each_form_gives_the_rate(eight: bytes, rate: Rate) -> None:
         indexed(4),  # not in the table of its band
         indexed(0, band=2),  # of which there is none
         bytes([INFO, 3, 1, 0, 0x08, 0, 0, 0]),  # 60 GHz
-        bytes([HEARD, 3, 1, 0, 4, 0, 0, 0]),  # EHT
+        bytes([HEARD, 3, 1, 8, 4, 0, 0, 0]),  # a part of EHT's channel
+        bytes([HEARD, 3, 1, 0, 5, 0, 0, 0]),  # none of the encodings
         bytes([HEARD, 3, 1, 9, 2, 0, 0, 0]),  # no such width
         bytes([HEARD, 3, 1, 0, 3, 3, 0, 0]),  # no such guard interval
         bytes([HEARD, 3, 1, 6, 3, 7 << 4, 0, 0]),  # no such resource unit

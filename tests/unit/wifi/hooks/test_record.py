@@ -17,7 +17,7 @@ from meshlens.wifi.hooks.layout import (
     within,
 )
 from meshlens.wifi.hooks.rate import HEARD, INDEX
-from meshlens.wifi.hooks.record import HookedStation, record
+from meshlens.wifi.hooks.record import record
 from meshlens.wifi.rates import Rate
 
 MAC = bytes.fromhex("020000000102")
@@ -95,18 +95,16 @@ def test_nothing_is_told_of_what_was_not_reported() -> None:
     assert (told.bssid, told.chain_signals, told.latency_us) == ("", (), {})
 
 
-def ratios(told: HookedStation) -> tuple[float | None, float | None, float | None]:
-    return told.loss_ratio, told.subframe_error_ratio, told.rx_bit_error_ratio
-
-
 def test_ratios_are_of_what_they_say() -> None:
     told = record(
         "wlan0", MAC,
         entry(tx_frames=12, tx_acked=8, tx_failed=2, tx_no_ack_wanted=2, ampdus=1, ampdu_frames=8,
               ampdu_acked=6, rx_frames=9, rx_bytes=9 * 121, rx_fcs_failed=1), (), BITRATES,
     )  # fmt: skip
-    assert ratios(told) == (pytest.approx(0.2), pytest.approx(0.25), pytest.approx(1 - 0.9 ** (1 / 1000)))
-    assert ratios(record("wlan0", MAC, entry(), (), BITRATES)) == (None, None, None)
+    assert told.loss_ratio == pytest.approx(0.2)
+    assert told.subframe_error_ratio == pytest.approx(0.25)
+    assert told.rx_bit_error_ratio == pytest.approx(1 - 0.9 ** (1 / 1000))
+    assert record("wlan0", MAC, entry(), (), BITRATES).loss_ratio is None
 
 
 def test_keys_are_the_same_for_all_cpus() -> None:
