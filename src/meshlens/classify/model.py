@@ -146,6 +146,7 @@ class Model:
                 tuple((feature, votes) for feature, votes in plain.get("gains", ())),
                 tuple(tuple((low, high) for low, high in of) for of in plain.get("bounds", ())),
             )
+            _check(model)
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise UsageError(f"{source}: not a model of meshlens ({error})") from None
         return model
@@ -160,6 +161,26 @@ def read_model(path: str | os.PathLike[str]) -> Model:
         raise UsageError(f"{path}: cannot be read: {error.strerror}") from None
     except UnicodeDecodeError:
         raise UsageError(f"{path}: not a model of meshlens (no text)") from None
+
+
+def _check(model: Model) -> None:
+    """Raise ValueError where a tree is none, or names what is not there: a row would go astray in it."""
+    classes, features = range(len(model.classes)), range(len(model.features))
+    for number, tree in enumerate(model.trees):
+        for place, node in enumerate(tree):
+            if isinstance(node, Split):
+                below = range(place + 1, len(tree))
+                right = node.feature in features and node.below in below and node.above in below
+            else:
+                right = all(label in classes for label, _ in node.weights)
+            if not right:
+                raise ValueError(f"tree {number}, node {place} names what is not there: {_plain(node)}")
+        if not tree:
+            raise ValueError(f"tree {number} is empty")
+    if not classes or (
+        model.gains and [len(each) for each in model.bounds] != [len(model.gains)] * len(classes)
+    ):
+        raise ValueError("its classes are none, or have not as many bounds as there are gains")
 
 
 def _plain(node: Split | Leaf) -> list[Any]:

@@ -17,6 +17,7 @@ from meshlens.cli.errors import Terminated
 from meshlens.cli.top_grid import Grid
 from meshlens.cli.top_pages import Pages
 from meshlens.cli.top_source import Source
+from meshlens.outputs.sheets import SHEETS
 from meshlens.outputs.text import printable
 from meshlens.readings.reading import Reading
 
@@ -71,7 +72,7 @@ class TopApp(App[None]):
         Binding("shift+tab", "turn(-1)", "Before", show=False, priority=True),
         Binding("right", "turn(1)", "Next", show=False),
         Binding("left", "turn(-1)", "Before", show=False),
-        *(Binding(str(number), f"tab({number - 1})", show=False) for number in range(1, 7)),
+        *(Binding(str(number), f"tab({number - 1})", show=False) for number in range(1, len(SHEETS) + 1)),
         Binding("enter", "drill", "Drill", key_display="⏎"),
         Binding("escape,backspace", "undo", "Back", key_display="Esc"),
         Binding("slash", "search", "Search", key_display="/"),

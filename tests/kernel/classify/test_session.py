@@ -10,6 +10,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -35,9 +36,12 @@ from meshlens.ebpf import (
 )
 from meshlens.ebpf.contexts import Skb
 from meshlens.errors import NotSupported, UsageError
+from meshlens.outputs.listing import listing
+from meshlens.outputs.metrics import MetricsPage
 from meshlens.packet.capture import write_pcap
 from meshlens.probes.attach import attach_at_tc
 from meshlens.probes.snapshot import Direction
+from meshlens.readings.rates import rates
 from tests.kernel.conftest import NetNsPair
 
 pytestmark = pytest.mark.root
@@ -363,3 +367,28 @@ def test_rows_of_an_interface_are_written_as_a_table_without_addresses(
     assert table.count("\n") == 3
     assert table.count("veth0,") == 2
     assert mac(1) not in table
+
+
+def test_a_monitor_tells_verdicts_and_metrics_have_classes_but_no_addresses(
+    netns_pair: NetNsPair, toy_task: str
+) -> None:
+    options = {"classify": {"model": MODEL, "actions": ("large=mark:5",)}}
+    opened = meshlens.monitor("veth0", probes=["classify"], options=options)  # type: ignore[arg-type]
+    with closing(netns_pair.far.run(opened.__enter__)):
+        netns_pair.near.send(packet(1, 100), packet(2, 1000), packet(3, 400))
+        reading = opened.read()
+    assert {each.name: each.verdict for each in reading.verdicts} == {
+        mac(1): "small", mac(2): "large", mac(3): None
+    }  # fmt: skip
+    assert reading.missed == {"classify": NOTHING_MISSED}
+    page = MetricsPage("0").render(reading).decode()
+    assert 'meshlens_class_samples{interface="veth0",task="toy",verdict="unknown"} 1' in page
+    assert 'meshlens_class_bytes_total{interface="veth0",task="toy",verdict="large"} 1000' in page
+    assert mac(1) not in page
+    lines = listing(reading, rates(reading, reading), width=100)
+    assert any(line.startswith(mac(2)) and "large" in line for line in lines)
+
+
+def test_a_monitor_without_a_model_says_what_is_missing() -> None:
+    with pytest.raises(UsageError, match="the probe 'classify' classifies by a model"):
+        meshlens.monitor("lo", probes=["classify"])

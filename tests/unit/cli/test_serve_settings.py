@@ -78,6 +78,8 @@ def test_what_is_given_beside_the_file_stands_in_its_place(tmp_path: Path) -> No
         ("[stations]\nidle = 9", "stations.idle has to be at least twice the interval, or none is ever told"),
         ("interval = 0", "interval has to be at least 0.1, not 0.0"),
         ("[history]", "history.file is missing: a text"),
+        ('probes = ["classify"]', "the probe 'classify' classifies by a model: name one in [classify]"),
+        ("[classify]", "classify.model is missing: a text"),
         ("[outputs.influx]", "outputs.influx needs a 'file', 'udp' or 'url'"),
         ("[outputs.respondd]", "outputs.respondd needs a 'socket' or a 'file'"),
         ("[outputs.parquett]", "no key outputs.parquett; did you mean outputs.parquet?"),
@@ -95,6 +97,17 @@ def test_what_contradicts_itself_is_refused(tmp_path: Path, text: str, complaint
 def test_an_address_that_is_none_is_refused(listen: str) -> None:
     with pytest.raises(UsageError, match="listen takes HOST:PORT"):
         load_settings(None, listen=listen)
+
+
+def test_a_model_is_run_if_there_is_one(tmp_path: Path) -> None:
+    assert "classify" not in Settings().chosen_probes()
+    path = tmp_path / "m.toml"
+    path.write_text('[classify]\nmodel = "devices.json"\nactions = ["a=mark:7"]\nidle = 60\n')
+    settings = load_settings(path)
+    assert "classify" in settings.chosen_probes()
+    assert settings.probe_options()["classify"] == {
+        "model": "devices.json", "actions": ("a=mark:7",), "max_samples": 4096, "idle_s": 60
+    }  # fmt: skip
 
 
 def test_count_runs_if_there_are_filters_and_several_lists_are_one(tmp_path: Path) -> None:

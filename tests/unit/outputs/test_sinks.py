@@ -55,7 +55,15 @@ def test_json_lines_have_all_kinds_each_with_its_time() -> None:
 def test_json_lines_of_some_kinds_have_no_others() -> None:
     objects = [json.loads(line) for line in format_readings(reading(9), ["stations"]).splitlines()]
     assert {each["what"] for each in objects} == {"station", "missed"}
-    assert set(READING_KINDS) == {"interfaces", "stations", "flows", "filters", "wifi", "transmitters"}
+    assert set(READING_KINDS) == {
+        "interfaces",
+        "stations",
+        "flows",
+        "filters",
+        "wifi",
+        "transmitters",
+        "verdicts",
+    }
 
 
 def test_a_file_grows_by_each_reading_and_a_new_process_goes_on_with_it(tmp_path: Path) -> None:

@@ -70,7 +70,7 @@ def test_rates_stand_beside_the_counters(site: Site) -> None:
 
 def test_the_reading_is_all_tables_whole(site: Site) -> None:
     answer = site.get("/api/v1/reading").json
-    assert set(answer) == {"time_ns", "seconds", *TABLES, "wifi", "transmitters"}
+    assert set(answer) == {"time_ns", "seconds", *TABLES, "wifi", "transmitters", "verdicts"}
     assert len(answer["counts"]) == len(NOW.counts)
     assert answer["seconds"] == 10
 

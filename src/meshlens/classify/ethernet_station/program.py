@@ -28,7 +28,7 @@ from meshlens.classify.kernel.entry import (
     emit_action,
     emit_run_model,
 )
-from meshlens.classify.kernel.sampler import Sampler
+from meshlens.classify.kernel.sampler import Sampler, mac_name
 from meshlens.ebpf import R0, R1, R3, R6, R7, R8, R10, Asm, Helper, ProgramSpec, possible_cpus
 from meshlens.ebpf.contexts import Skb
 from meshlens.ebpf.features import has_atomic_fetch
@@ -172,6 +172,6 @@ SAMPLER: Final = Sampler(
     frozenset({_ETHERNET}),
     ("in", "out"),
     ethernet_program,
-    lambda key: key.hex(":"),
+    mac_name,
     fill,
 )

@@ -13,7 +13,7 @@ from meshlens.classify.flow.features import FEATURES, OTHER_PORTS, PACKETS, PLAC
 from meshlens.classify.flow.fill import emit_fill
 from meshlens.classify.flow.sample import name_of
 from meshlens.classify.kernel import entry
-from meshlens.classify.kernel.entry import OUTCOMES, SAMPLES, VERDICT, emit_cpu_part, row_offset
+from meshlens.classify.kernel.entry import OUTCOMES, SAMPLES, VERDICT, Head, emit_cpu_part, row_offset
 from meshlens.classify.kernel.sampler import Sampler
 from meshlens.ebpf import (
     NOEXIST,
@@ -51,8 +51,8 @@ Clock = Literal["exact", "skb"]
 FRESH: Final = "fresh"
 _ENTRY_BYTES: Final = entry.ROW + 4 * len(FEATURES)
 _FRESH_STRIDE: Final = -(-_ENTRY_BYTES // 64) * 64
-#: In the head, which leaves these four bytes to tasks: which way the first packet went.
-_FIRST_WAY: Final = entry.SEEN + 4
+#: In the head: which way the first packet went.
+_FIRST_WAY: Final = entry.OWN
 _A_PORT, _B_PORT, _PROTOCOL, _CPU = KEY + 32, KEY + 34, KEY + 36, KEY + 38
 _ETHERNET: Final = 1
 
@@ -193,10 +193,9 @@ class _FlowProgram:
         asm.jump("out")
 
 
-def entry_name(key: bytes, value: bytes = b"") -> str:
-    """The name of the flow of an entry; without its value, the lesser end is named first."""
-    back = any(value[_FIRST_WAY : _FIRST_WAY + 4])
-    return name_of(unpack_key(key), int(back))
+def entry_name(key: bytes, head: Head | None = None, /) -> str:
+    """The name of the flow of an entry, from the end that sent its first packet."""
+    return name_of(unpack_key(key), head.own if head else 0)
 
 
 SAMPLER: Final = Sampler(TASK, KEY_BYTES, frozenset({_ETHERNET}), ("in", "out"), flow_program, entry_name)

@@ -53,6 +53,7 @@ __all__ = [
     "MODEL",
     "NO_LABEL",
     "OUTCOMES",
+    "OWN",
     "PACKETS",
     "PLACES",
     "ROW",
@@ -84,9 +85,9 @@ CLASS_COUNTS: Final = "class_counts"
 TICK: Final = "tick"
 
 #: Where the fields of a head stand; the row follows.
-FIRST_NS, LABEL, VOTES, RUNS, PACKETS, SEEN = 0, 8, 12, 16, 20, 24
+FIRST_NS, LABEL, VOTES, RUNS, PACKETS, SEEN, OWN = 0, 8, 12, 16, 20, 24, 28
 ROW: Final = 32
-_HEAD: Final = struct.Struct("=Q5I4x")
+_HEAD: Final = struct.Struct("=Q6I")
 
 #: TC_ACT_UNSPEC: what our programs return, so that others decide.
 VERDICT: Final = -1
@@ -118,7 +119,7 @@ class Head(NamedTuple):
 
     `first_ns`: the time of its first packet, since the epoch; `votes`: of the class that won, see Model;
     `runs`: how often the model ran; `packets`: as far as the task counts them; `seen`: the TICK of its latest
-    packet.
+    packet; `own`: what the task wants to remember.
     """
 
     first_ns: int = 0
@@ -127,6 +128,7 @@ class Head(NamedTuple):
     runs: int = 0
     packets: int = 0
     seen: int = 0
+    own: int = 0
 
     @classmethod
     def unpack(cls, value: bytes) -> Self:

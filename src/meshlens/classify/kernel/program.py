@@ -27,13 +27,11 @@ from meshlens.classify.kernel.entry import (
     VOTES,
     call_bytes,
     emit_action_of,
-    row_offset,
 )
+from meshlens.classify.kernel.tree import FIRST_SUM, RANK_BITS, RANKS, emit_tree
 from meshlens.classify.kernel.watching import BOUNDS, bounds_map, emit_gains
 from meshlens.classify.model import Model
-from meshlens.decision.blocks import Blocks
-from meshlens.decision.expr import Cell
-from meshlens.decision.graph import Node, Switch, Votes, topological
+from meshlens.decision.graph import Node
 from meshlens.ebpf import (
     R0,
     R1,
@@ -50,7 +48,6 @@ from meshlens.ebpf import (
     MapType,
     ProgramSpec,
     ProgramType,
-    Reg,
     possible_cpus,
 )
 from meshlens.errors import UsageError
@@ -60,18 +57,13 @@ __all__ = ["SUMS", "Stage", "check_model", "model_program", "sums_map"]
 
 #: The name of the map with the sums, for each CPU; what leads stands before them.
 SUMS: Final = "sums"
-_LEADS, _FIRST_SUM = 0, 8
+_LEADS: Final = 0
 _CACHE_LINE: Final = 64
 
-_RANK_BITS: Final = 10
-_RANKS: Final = (1 << _RANK_BITS) - 1
 #: Sums have 32 bits, and what is added is an immediate.
 _MOST_VOTES: Final = (1 << 32) - 1
 _MOST_WEIGHT: Final = (1 << 31) - 1
 
-_LAST_IMMEDIATE: Final = (1 << 31) - 1
-#: So many leaves are chosen from without a jump; measured for forests of 24 trees, where 4 to 6 are best.
-_SMALL: Final = 4
 
 #: On the stack: where this CPU's call stands.
 _CALL: Final = -8
@@ -117,18 +109,19 @@ def model_program(stage: Stage, model: Model, maps: dict[str, MapSpec]) -> Progr
     _ModelProgram(asm, stage, model, maps[SAMPLES].key_size).emit()
     own = {SUMS: sums_map(len(model.classes))} | ({BOUNDS: bounds_map(model)} if model.gains else {})
     named = own | maps
-    used = {name for _, name in asm.assemble().map_refs}
+    code = asm.assemble()
+    used = {name for _, name in code.map_refs}
     return ProgramSpec(
         "meshlens_model",
         ProgramType.SCHED_CLS,
-        asm,
+        code,
         maps={name: spec for name, spec in named.items() if name in used},
     )
 
 
 def _stride(classes: int) -> int:
     """How much of SUMS is one CPU's: whole cache lines."""
-    return -(-(_FIRST_SUM + 4 * (_mask(classes) + 1)) // _CACHE_LINE) * _CACHE_LINE
+    return -(-(FIRST_SUM + 4 * (_mask(classes) + 1)) // _CACHE_LINE) * _CACHE_LINE
 
 
 def _mask(classes: int) -> int:
@@ -153,7 +146,7 @@ class _ModelProgram:
             self.clear()
         for number, root in enumerate(self.stage.trees):
             self.asm.block(f"tree {self.stage.first_tree + number}")
-            _Tree(self.asm, root, _mask(len(self.model.classes))).emit()
+            emit_tree(self.asm, root, _mask(len(self.model.classes)))
         if self.stage.last:
             self.verdict()
         else:
@@ -185,9 +178,9 @@ class _ModelProgram:
         """All sums are 0, so the first class leads."""
         asm = self.asm
         asm.block("clear")
-        for at in range(_FIRST_SUM, _FIRST_SUM + 4 * len(self.model.classes), 8):
+        for at in range(FIRST_SUM, FIRST_SUM + 4 * len(self.model.classes), 8):
             asm.store(R9, at, 0, 8)
-        asm.mov(R8, _RANKS)
+        asm.mov(R8, RANKS)
 
     def go_on(self) -> None:
         """The next program."""
@@ -210,9 +203,9 @@ class _ModelProgram:
             asm.store(R9, _LEADS, R8, 8)
             asm.load(R8, R9, _LEADS, 8)
         asm.mov(R2, R8)
-        asm.alu(">>=", R2, _RANK_BITS)
-        asm.alu("&=", R8, _RANKS)
-        asm.mov(R1, _RANKS + 1)
+        asm.alu(">>=", R2, RANK_BITS)
+        asm.alu("&=", R8, RANKS)
+        asm.mov(R1, RANKS + 1)
         asm.alu("-=", R1, R8)
         if self.model.gains:
             emit_gains(asm, self.model, self.stage.positions)
@@ -239,143 +232,3 @@ class _ModelProgram:
         with asm.if_(R0, "<", possible_cpus()):
             emit_tally(asm, OUTCOMES.index("undecided"), 1)
         asm.ret(VERDICT)
-
-
-class _Tree(Blocks):
-    """One tree; behind it stands what comes then.
-
-    Most leaves have one class. Those put it into R1 and go to code that all of them share. The last tests of
-    a path are those that nobody can foretell, and there are as many of them as of all others together: small
-    trees of such leaves are looked at as a whole, without a jump.
-    """
-
-    def __init__(self, asm: Asm, root: Node, mask: int) -> None:
-        super().__init__(asm, {})
-        self.root, self.mask, self.end = root, mask, asm.new_label()
-        self.one_class = {weight: asm.new_label() for weight in _single_weights(root)}
-        self.sizes = _sizes(root)
-        self.chosen = _small(root, self.sizes)
-
-    def emit(self) -> None:
-        asm = self.asm
-        self.pending.append(self.root)
-        self.emit_pending()
-        for number, (weight, label) in enumerate(self.one_class.items(), 1):
-            asm.label(label)
-            self.add_to_class(weight)
-            if number < len(self.one_class):
-                asm.jump(self.end)
-        asm.label(self.end)
-
-    def node(self, node: Node) -> None:
-        asm = self.asm
-        match node:
-            case Switch() if node in self.chosen:
-                self.choose(node, R1)
-                asm.jump(self.one_class[self.chosen[node]])
-            case Switch(Cell(position)):
-                asm.load(R0, R7, row_offset(position), 4)
-                # The larger part stands right behind: most of what trees are made from went there.
-                self.search(node, max(node.targets, key=self.sizes.__getitem__))
-            case Votes(((label, weight),)):
-                asm.mov(R1, label)
-                asm.jump(self.one_class[weight])
-            case Votes(weights):
-                for label, weight in weights:
-                    self.add(label, weight)
-                asm.jump(self.end)
-            case _:
-                raise AssertionError(f"{node} is not of a row")
-
-    def choose(self, node: Node, dst: Reg) -> None:
-        """`dst` = the class of a small tree, without a jump. Clobbers R0 and the registers after `dst`.
-
-        A processor that guesses a jump wrong loses more time than it takes to look at both sides.
-        """
-        asm = self.asm
-        if isinstance(node, Votes):
-            asm.mov(dst, node.weights[0][0])
-            return
-        assert isinstance(node, Switch)
-        assert isinstance(node.expr, Cell)
-        below, above = node.targets
-        other = Reg(dst + 1)
-        if isinstance(below, Votes) and isinstance(above, Votes):
-            asm.load(dst, R7, row_offset(node.expr.position), 4)
-            asm.alu("-=", dst, node.bounds[0])
-            asm.alu("s>>=", dst, 63)
-            asm.alu("&=", dst, below.weights[0][0] ^ above.weights[0][0])
-            asm.alu("^=", dst, above.weights[0][0])
-            return
-        self.choose(above, dst)
-        self.choose(below, other)
-        asm.load(R0, R7, row_offset(node.expr.position), 4)
-        asm.alu("-=", R0, node.bounds[0])
-        asm.alu("s>>=", R0, 63)  # all ones where the feature is less
-        asm.alu("^=", other, dst)
-        asm.alu("&=", other, R0)
-        asm.alu("^=", dst, other)
-
-    def add(self, label: int, weight: int) -> None:
-        """Add to the sum of a class; R8 = what leads now."""
-        asm = self.asm
-        at = _FIRST_SUM + 4 * label
-        asm.load(R0, R9, at, 4)
-        asm.alu("+=", R0, weight)
-        asm.store(R9, at, R0, 4)
-        asm.alu("<<=", R0, _RANK_BITS)
-        asm.alu("+=", R0, _RANKS - label)
-        self.lead()
-
-    def add_to_class(self, weight: int) -> None:
-        """The same for the class in R1."""
-        asm = self.asm
-        asm.alu("&=", R1, self.mask)  # the verifier of Linux 6.1 knows nothing of a number behind an xor
-        asm.mov(R2, R1)
-        asm.alu("<<=", R2, 2)
-        asm.alu("+=", R2, R9)
-        asm.load(R0, R2, _FIRST_SUM, 4)
-        asm.alu("+=", R0, weight)
-        asm.store(R2, _FIRST_SUM, R0, 4)
-        asm.alu("<<=", R0, _RANK_BITS)
-        asm.alu("+=", R0, _RANKS)
-        asm.alu("-=", R0, R1)
-        self.lead()
-
-    def lead(self) -> None:
-        """R8 = R0 if that is more."""
-        asm, behind = self.asm, self.asm.new_label()
-        asm.jump_if(R0, "<=", R8, behind)
-        asm.mov(R8, R0)
-        asm.label(behind)
-
-
-def _small(root: Node, sizes: dict[Node, int]) -> dict[Node, int]:
-    """The parts of a tree that are small enough to be looked at as a whole, and their leaves' weight."""
-    weights: dict[Node, int] = {}
-    for node in reversed(topological(root)):
-        match node:
-            case Votes(((_, weight),)):
-                weights[node] = weight
-            case Switch(_, (bound,), (below, above)) if (
-                sizes[node] <= _SMALL
-                and bound <= _LAST_IMMEDIATE
-                and below in weights
-                and weights[below] == weights.get(above)
-            ):
-                weights[node] = weights[below]
-    return weights
-
-
-def _single_weights(root: Node) -> list[int]:
-    """The weights of the leaves that have one class: usually there is one such weight."""
-    leaves = (node for node in topological(root) if isinstance(node, Votes) and len(node.weights) == 1)
-    return sorted({weight for leaf in leaves for _, weight in leaf.weights})
-
-
-def _sizes(root: Node) -> dict[Node, int]:
-    """For each node, how many paths lead from it to an end."""
-    sizes = dict[Node, int]()
-    for node in reversed(topological(root)):
-        sizes[node] = sum(sizes[each] for each in node.targets) if isinstance(node, Switch) else 1
-    return sizes

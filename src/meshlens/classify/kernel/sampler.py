@@ -5,11 +5,12 @@ from dataclasses import dataclass
 from importlib import import_module
 from typing import Protocol
 
+from meshlens.classify.kernel.entry import Head
 from meshlens.classify.tasks import TASKS, Task, task
 from meshlens.ebpf import Map, ProgramSpec
 from meshlens.probes.snapshot import Direction
 
-__all__ = ["SampleProgram", "Sampler", "sampler"]
+__all__ = ["Naming", "SampleProgram", "Sampler", "mac_name", "sampler"]
 
 
 class SampleProgram(Protocol):
@@ -24,13 +25,24 @@ class SampleProgram(Protocol):
     ) -> ProgramSpec: ...
 
 
+class Naming(Protocol):
+    """The name of the Sample of an entry, by its key and what its head tells beyond."""
+
+    def __call__(self, key: bytes, head: Head | None = None, /) -> str: ...
+
+
+def mac_name(key: bytes, _head: Head | None = None, /) -> str:
+    """Of a station whose key is its MAC address: that."""
+    return key.hex(":")
+
+
 @dataclass(frozen=True, slots=True)
 class Sampler:
     """The kernel side of a task.
 
     `link_types` are those (as libpcap numbers them) whose frames it reads; `directions` where it has to be.
-    `name(key)` is the name of the Sample behind a key of the map. `fill` puts into fresh maps what they have
-    to hold before the first packet.
+    `name(key, head)` is the name of the Sample behind an entry of the map. `fill` puts into fresh maps what
+    they have to hold before the first packet.
     """
 
     task: Task
@@ -38,7 +50,7 @@ class Sampler:
     link_types: frozenset[int]
     directions: tuple[Direction, ...]
     program: SampleProgram
-    name: Callable[[bytes], str]
+    name: Naming
     fill: Callable[[dict[str, Map]], None] = lambda maps: None
 
 

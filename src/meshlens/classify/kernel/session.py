@@ -131,7 +131,9 @@ class VerdictSession(Session):
             self._refresh()
             name = self._meters.sampler.name
             return [
-                Sample(interface.name, name(each.key), each.head.first_ns, each.row, each.head.packets)
+                Sample(
+                    interface.name, name(each.key, each.head), each.head.first_ns, each.row, each.head.packets
+                )
                 for interface, meter in self._meters.all()
                 for each in meter.seen
             ]
@@ -172,7 +174,7 @@ class VerdictSession(Session):
         head = seen.head
         return self._explainer.classified(
             interface.name,
-            self._meters.sampler.name(seen.key),
+            self._meters.sampler.name(seen.key, head),
             seen.row,
             head.class_index,
             head.votes,

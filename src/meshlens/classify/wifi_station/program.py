@@ -16,7 +16,7 @@ from meshlens.classify.kernel.entry import (
     emit_run_model,
     row_offset,
 )
-from meshlens.classify.kernel.sampler import Sampler
+from meshlens.classify.kernel.sampler import Sampler, mac_name
 from meshlens.classify.tasks import task
 from meshlens.classify.wifi_station.features import BLOCKS, FEATURES, FIXED, HEAD, block_place
 from meshlens.classify.wifi_station.layout import KEY_BYTES, NEW, fill, station_maps
@@ -265,16 +265,12 @@ class _StationProgram:
         self.count("unreadable")
 
 
-def _name(key: bytes) -> str:
-    return key.hex(":")
-
-
 SAMPLER: Final = Sampler(
     task("wifi-station"),
     KEY_BYTES,
     frozenset({IEEE80211_RADIOTAP}),
     ("in",),
     station_program,
-    _name,
+    mac_name,
     fill,
 )

@@ -56,7 +56,7 @@ def by_kernel(program: Program, frames: Iterable[CapturedFrame]) -> Rows:
     for frame in frames:
         program.test_run(frame.data, ctx=pack_context(Skb, tstamp=frame.timestamp_ns))
     return {
-        entry_name(key, value): Known(Head.unpack(value).first_ns, unpack_row(value))
+        entry_name(key, Head.unpack(value)): Known(Head.unpack(value).first_ns, unpack_row(value))
         for key, value in program.maps[SAMPLES].items()
     }
 

@@ -11,7 +11,7 @@ from meshlens.classify.kernel.entry import (
     row_offset,
     sample_maps,
 )
-from meshlens.classify.kernel.sampler import Sampler
+from meshlens.classify.kernel.sampler import Sampler, mac_name
 from meshlens.ebpf import NOEXIST, R0, R1, R2, R6, R7, Asm, Helper, MapSpec, MapType, ProgramSpec, ProgramType
 from meshlens.ebpf.contexts import Skb
 from meshlens.probes.snapshot import Direction
@@ -68,4 +68,4 @@ def toy_program(direction: Direction, *, max_entries: int, clock_offset_ns: int 
     return ProgramSpec("meshlens_toy", ProgramType.SCHED_CLS, asm, maps=maps)
 
 
-SAMPLER = Sampler(TASK, 6, frozenset({1}), ("in", "out"), toy_program, lambda key: key.hex(":"))
+SAMPLER = Sampler(TASK, 6, frozenset({1}), ("in", "out"), toy_program, mac_name)

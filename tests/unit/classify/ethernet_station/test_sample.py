@@ -9,7 +9,7 @@ from meshlens.classify.ethernet_station import TASK
 from meshlens.classify.ethernet_station.features import EARLY, FEATURES, KINDS, PLACE, SLOTS, WINDOW
 from meshlens.classify.ethernet_station.sample import Entry, bucket, read, size_bin
 from meshlens.classify.features import MAX_VALUE, Sample
-from meshlens.packet.capture import CapturedFrame, CaptureError, read_capture, write_pcap
+from meshlens.packet.capture import CapturedFrame, CaptureError, write_pcap
 from meshlens.packet.craft import arp, ethernet, ip_frame, tcp, udp
 from meshlens.packet.mesh import overhead_mix, payload_mix
 from meshlens.probes.stations.files import FileStations
