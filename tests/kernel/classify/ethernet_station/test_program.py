@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from meshlens.classify.ethernet_station import program
 from meshlens.classify.ethernet_station.features import FEATURES, PLACE, STATE, WINDOW, WINDOW_US
 from meshlens.classify.ethernet_station.program import SAMPLER
 from meshlens.packet.capture import read_capture
@@ -48,6 +49,11 @@ def check(frames: Iterable[Timed], least: float = 0.8) -> None:
 
 def test_made_up_traffic_of_meshes_and_clients_makes_the_defined_rows() -> None:
     check(timed([*(sample.data for sample in mesh_mixes()), *clients()]))
+
+
+def test_kernels_without_atomic_fetch_make_the_same_rows(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(program, "has_atomic_fetch", lambda: False)
+    check(timed(from_few_stations((sample.data for sample in mesh_mixes()), 30)))
 
 
 def test_damaged_frames_make_the_defined_rows() -> None:
