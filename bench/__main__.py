@@ -40,6 +40,7 @@ CLAIMS = (
     "wifi_monitor",
     "wifi_hooks",
     "classify_flows",
+    "classify_early",
     "serve",
     "fast_day",
     "classify_ethernet",
