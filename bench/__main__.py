@@ -41,6 +41,7 @@ CLAIMS = (
     "wifi_hooks",
     "classify_flows",
     "wifi",
+    "classify_early",
     "serve",
     "fast_day",
     "classify_ethernet",

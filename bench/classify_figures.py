@@ -43,7 +43,7 @@ def _before_2017(row: Row) -> bool:
 _WIFI: Final = ("wifi-station", "wifi_taxonomy", "label_tax")
 _ETHERNET: Final = ("ethernet-station", "iot_sentinel", "type27")
 _FLOW: Final = ("flow", "ndpi", "proto")
-_OUI, _PORTS = ("oui",), ("ports",)
+_OUI, _PORTS, _PAYLOAD = ("oui",), ("ports",), ("payload",)
 
 QUESTIONS: Final = (
     Question("Wi-Fi model, by unit, no OUI", *_WIFI, "unit_group", 0.736, 0.80, _OUI),
@@ -78,6 +78,14 @@ QUESTIONS: Final = (
     Question(
         "flow, protocols in 5 files and 20 flows or more, no ports", *_FLOW, "file", 0.694, 0.76, _PORTS,
         groups=5, rows=20,
+    ),
+    Question(
+        "flow, protocols in 5 files and 10 flows or more, no payload", *_FLOW, "file", 0.821, 0.87, _PAYLOAD,
+        groups=5, rows=10,
+    ),
+    Question(
+        "flow, protocols in 5 files and 10 flows or more, no payload, no ports", *_FLOW, "file", 0.694, 0.76,
+        _PAYLOAD + _PORTS, groups=5, rows=10,
     ),
     Question("flow, all protocols in 2 files or more", *_FLOW, "file", None, None),
     Question("flow, all protocols in 2 files or more, no ports", *_FLOW, "file", None, None, _PORTS),

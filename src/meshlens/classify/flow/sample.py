@@ -163,9 +163,10 @@ def name_of(key: Key, way: int) -> str:
 
 
 class FlowRows:
-    """The rows of all flows among the frames that were added."""
+    """The rows of all flows among the frames that were added, by at most so many `packets` of each."""
 
-    def __init__(self) -> None:
+    def __init__(self, packets: int = PACKETS) -> None:
+        self.packets = packets
         self._rows: dict[Key, FlowRow] = {}
 
     def add(self, frame: CapturedFrame) -> None:
@@ -178,7 +179,7 @@ class FlowRows:
         row = self._rows.get(key)
         if row is None:
             row = self._rows[key] = FlowRow.begin(key, way, frame.timestamp_ns)
-        if row.packets < PACKETS:
+        if row.packets < self.packets:
             row.add(way, frame.timestamp_ns, packet_facts(frame, packet))
 
     def samples(self, file: str) -> Iterator[Sample]:
@@ -187,12 +188,12 @@ class FlowRows:
             yield Sample(file, name_of(key, row.way), row.first_ns, tuple(row.values), row.packets)
 
 
-def read(path: str | os.PathLike[str]) -> Iterator[Sample]:
-    """The flows of a capture file, by their first packets.
+def read(path: str | os.PathLike[str], packets: int = PACKETS) -> Iterator[Sample]:
+    """The flows of a capture file, by their first `packets`, which are PACKETS at most.
 
     Raises CaptureError where the file is broken, after the flows before that place.
     """
-    flows, broken = FlowRows(), None
+    flows, broken = FlowRows(packets), None
     with read_capture(path) as reader:
         try:
             for frame in reader:
