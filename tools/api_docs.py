@@ -54,9 +54,6 @@ MODULES = (
     "meshlens.wifi.hooks.record",
     "meshlens.wifi.hooks.attach",
     "meshlens.wifi.hooks.bit_errors",
-    "meshlens.wifi.minstrel.session",
-    "meshlens.wifi.minstrel.record",
-    "meshlens.wifi.airtime",
     "meshlens.wifi.rates",
     "meshlens.classify.features",
     "meshlens.classify.tasks",
@@ -160,6 +157,7 @@ def signature(member: object) -> str:
         text = text.removesuffix(" -> None")
     text = re.sub(r"\((self|cls)(, )?", "(", text, count=1)
     text = re.sub(r"<class '([\w.]+)'>", r"\1", text)
+    text = re.sub(r"<function [\w.]*<lambda> at 0x[0-9a-f]+>", "...", text)
     text = re.sub(r"<function (\w+) at 0x[0-9a-f]+>", r"\1", text)
     return re.sub(r"\b(?:[A-Za-z_]\w*\.)+([A-Za-z_])", r"\1", text)
 
