@@ -39,13 +39,13 @@ CLAIMS = (
     "stations",
     "wifi_monitor",
     "wifi_hooks",
-    "classify_flows",
     "wifi",
+    "classify_kernel",
     "classify_early",
+    "classify_ethernet",
+    "classify_flows",
     "serve",
     "fast_day",
-    "classify_ethernet",
-    "classify_kernel",
 )
 
 
