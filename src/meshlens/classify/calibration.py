@@ -3,11 +3,12 @@
 Both are learnt from rows that the voting models had not seen.
 """
 
+from collections import Counter
 from collections.abc import Sequence
 from itertools import groupby
 from typing import Final
 
-from meshlens.classify.crossval import Judged, OpenSet
+from meshlens.classify.crossval import Judged, OutOfFold
 
 __all__ = ["LOSS", "calibrate", "least_votes"]
 
@@ -40,7 +41,21 @@ def calibrate(judged: Sequence[Judged], right: Sequence[bool]) -> tuple[tuple[in
     return tuple(points)
 
 
-def least_votes(seen: OpenSet, loss: float = LOSS) -> int:
-    """The votes below which a class is unknown: so many as cost at most `loss` of the right verdicts."""
-    right = sorted(one.votes for one, was in zip(seen.known, seen.known_right, strict=True) if was)
-    return right[int(loss * len(right))] if right else 0
+def least_votes(seen: OutOfFold, loss: float = LOSS) -> int:
+    """The votes below which a class is unknown: so many as cost at most `loss` of the right verdicts.
+
+    Each group counts the same, however many rows it has: what comes will be of other groups, and the largest
+    of these, rows like one another, says little about how strange they are.
+    """
+    right = [
+        (one.votes, group)
+        for one, group, was in zip(seen.judged, seen.groups, seen.right, strict=True)
+        if was
+    ]
+    rows = Counter(group for _, group in right)
+    lost = 0.0
+    for votes, group in sorted(right):
+        lost += 1 / rows[group]
+        if lost > loss * len(rows):
+            return votes
+    return 0

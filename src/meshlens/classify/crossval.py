@@ -29,6 +29,7 @@ class OutOfFold:
     """For each row what is true, and what a model said that had not seen its group. `nodes`: the largest."""
 
     truth: tuple[str, ...]
+    groups: tuple[str, ...]
     judged: tuple[Judged, ...]
     nodes: int
 
@@ -50,7 +51,6 @@ class OpenSet:
     """Rows of labels that a model had learnt (from other groups), and of labels that it had not."""
 
     known: list[Judged] = field(default_factory=list)
-    known_right: list[bool] = field(default_factory=list)
     unknown: list[Judged] = field(default_factory=list)
 
     @property
@@ -102,7 +102,7 @@ def cross_validate(
         watched = watch(forest, learnt, weighing, seed=seed)
         for place, one in zip(test, judge(forest, table.only(test).rows, watched), strict=True):
             judged[place] = one
-    return OutOfFold(table.labels, tuple(judged), nodes)
+    return OutOfFold(table.labels, table.groups, tuple(judged), nodes)
 
 
 def open_set(
@@ -132,9 +132,7 @@ def open_set(
         forest = learn(learnt, recipe, seed=seed)
         for weighing, answer in seen.items():
             watched = watch(forest, learnt, weighing, seed=seed)
-            judged = judge(forest, known.rows, watched)
-            answer.known += judged
-            answer.known_right += [one.name == name for one, name in zip(judged, known.labels, strict=True)]
+            answer.known += judge(forest, known.rows, watched)
             answer.unknown += judge(forest, strange.rows, watched)
     return seen
 

@@ -9,6 +9,7 @@ import hashlib
 import os
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from itertools import compress
 from pathlib import Path
@@ -40,8 +41,13 @@ EARLY_WEIGHT: Final = 0.05
 class Skipped(NamedTuple):
     """A row of the label file that has no sample, and why."""
 
-    file: str
+    row: Row
     reason: str
+
+    @property
+    def file(self) -> str:
+        """The capture that it names."""
+        return self.row["file"]
 
 
 class Labelled(NamedTuple):
@@ -66,7 +72,9 @@ class LabelFile:
     def demand(self, column: str) -> None:
         """Raise UsageError if there is no such column."""
         if column not in self.columns:
-            raise UsageError(f"{self.path}: no column {column!r}; there are {', '.join(self.columns)}")
+            raise UsageError(
+                f"{self.path}: no column {column!r}; there are {', '.join(self.columns) or 'none'}"
+            )
 
 
 class Lessons(NamedTuple):
@@ -81,7 +89,7 @@ class Lessons(NamedTuple):
 class Table:
     """Rows that a model learns from or is tested with: the same position in each of the tuples is one sample.
 
-    Rows with equal `groups` never stand on both sides of a split. `numbers` are those of the label file.
+    Rows with equal `groups` never stand on both sides of a split. `listed` are the rows of the label file.
     `early`: what each row was like before; see Sample.
     """
 
@@ -90,7 +98,7 @@ class Table:
     labels: tuple[str, ...]
     groups: tuple[str, ...]
     samples: tuple[Sample, ...]
-    numbers: tuple[str, ...]
+    listed: tuple[Row, ...]
     early: tuple[tuple[tuple[int, ...], ...], ...] = ()
 
     def __len__(self) -> int:
@@ -118,7 +126,7 @@ class Table:
             groups=tuple(self.groups[place] for place in positions),
             samples=tuple(self.samples[place] for place in positions),
             early=tuple(self.early[place] for place in positions) if self.early else (),
-            numbers=tuple(self.numbers[place] for place in positions),
+            listed=tuple(self.listed[place] for place in positions),
         )
 
     def without(self, groups: Collection[str]) -> Self:
@@ -166,6 +174,10 @@ class Dataset:
         """The column whose values never cross a split if none is named."""
         return next(column for column in self.task.labelling.groups if column in self.labels.columns)
 
+    def without_sample(self, label: str) -> int:
+        """How many rows have a `label` but no sample."""
+        return sum(bool(self.task.labelling.label(one.row, label)) for one in self.skipped)
+
     def table(self, label: str, group: str = "", *, where: Callable[[Row], bool] = lambda row: True) -> Table:
         """The rows that have a `label` (a column of the label file), grouped by column `group`.
 
@@ -183,7 +195,7 @@ class Dataset:
             tuple(truth(one.row, label) for one in chosen),
             _joined_groups([one.row[group] or one.row["file"] for one in chosen], chosen),
             tuple(one.sample for one in chosen),
-            tuple(one.row["row"] for one in chosen),
+            tuple(one.row for one in chosen),
             tuple(one.sample.early for one in chosen),
         )
 
@@ -264,7 +276,7 @@ def _read_one(task: Task, path: Path | None, rows: list[Row], found: _Found) -> 
             problem = str(error)
     for row, of_row in task.labelling.pair(samples, rows):
         if of_row is None:
-            found.skipped.append(Skipped(row["file"], problem))
+            found.skipped.append(Skipped(row, problem))
         else:
             found.labelled.append(Labelled(of_row, row, content))
     return content
@@ -279,8 +291,9 @@ class _Places:
 
     def find(self, file: str) -> Path | None:
         for path in (self.directory / file, self.directory / "pcaps" / file):
-            if path.is_file():
-                return path
+            with suppress(OSError):  # a name that is too long, say
+                if path.is_file():
+                    return path
         if self._by_name is None:
             self._by_name = {path.name: path for path in self._files()}
         return self._by_name.get(Path(file).name)

@@ -31,10 +31,12 @@ _OTHER_SEED: Final = 100
 class Tested:
     """How good a recipe is on groups that it had not seen: only labels of two groups or more.
 
-    `leaky`: the same rows divided at random, for comparison. `seen`: with labels kept back.
+    `among_all`: all rows, learnt from as the model does; those of a single group can only be got wrong.
+    `leaky`: the rows of `out_of_fold` divided at random, for comparison. `seen`: with labels kept back.
     """
 
     out_of_fold: OutOfFold
+    among_all: OutOfFold
     leaky: Report
     seen: OpenSet
     weighing: Weighing | None
@@ -88,9 +90,12 @@ def _test(table: Table, repeated: Table, recipe: Recipe, folds: int, seed: int) 
     answers = open_set(table, recipe, folds=folds, seed=seed)
     weighing = max(answers, key=lambda one: answers[one].auroc or 0)
     out_of_fold = cross_validate(repeated, recipe, weighing=weighing, folds=folds, seed=seed)
+    among_all = out_of_fold
+    if len(repeated) < len(table):  # more labels to choose from, and fewer votes for each
+        among_all = cross_validate(table, recipe, weighing=weighing, folds=folds, seed=seed)
     at_random = random_folds(repeated.labels, folds, seed)
     leaky = cross_validate(repeated, recipe, folds=at_random, seed=seed).report
-    return Tested(out_of_fold, leaky, answers[weighing], weighing)
+    return Tested(out_of_fold, among_all, leaky, answers[weighing], weighing)
 
 
 def _model(
@@ -109,7 +114,7 @@ def _model(
         forest.classes,
         tuple(feature.name for feature in table.features),
         forest.trees(),
-        least_votes(tested.seen) if tested else 0,
+        least_votes(tested.among_all) if tested else 0,
         calibrate(tested.out_of_fold.judged, tested.out_of_fold.right) if tested else (),
         {
             **about,

@@ -4,8 +4,9 @@ import click
 
 from meshlens.classify.dataset import Table, read_dataset
 from meshlens.classify.evaluation import Evaluation, evaluate
-from meshlens.classify.model import read_model
+from meshlens.classify.shipped import find_model
 from meshlens.classify.tasks import task
+from meshlens.cli.classify_model import model_argument
 from meshlens.cli.classify_options import data_option, label_option, plain_option, say_skipped, task_option
 from meshlens.cli.command import Command, option
 from meshlens.cli.options import json_option
@@ -27,7 +28,7 @@ _PREDICTIONS = ("row", "file", "name", "truth", "verdict", "confidence", "votes"
 
 
 @click.command("evaluate", cls=Command, examples=EXAMPLES)
-@click.argument("path", metavar="MODEL.json", type=click.Path(exists=True, dir_okay=False))
+@model_argument()
 @task_option
 @data_option
 @label_option
@@ -39,7 +40,7 @@ _PREDICTIONS = ("row", "file", "name", "truth", "verdict", "confidence", "votes"
 @plain_option
 @json_option
 def command(
-    path: str,
+    model_name: str,
     task_name: str,
     directory: str,
     label: str,
@@ -48,7 +49,7 @@ def command(
     plain_addresses: bool,
     as_json: bool,
 ) -> None:
-    """Test a model with labelled captures that it has never seen.
+    """Test a MODEL, a file or the name of one that comes with meshlens, with captures it has never seen.
 
     Samples of labels that the model does not know are counted as unknown: how well votes tell them from the
     others (AUROC), and how many were given a name. All other figures are of the labels that it knows; calling
@@ -60,9 +61,9 @@ def command(
 
     if confusion:
         plotting()
-    model = read_model(path)
+    model = find_model(model_name)
     if model.task != task_name:
-        raise UsageError(f"{path}: a model of task {model.task}, not of {task_name}")
+        raise UsageError(f"{model_name}: a model of task {model.task}, not of {task_name}")
     chosen = task(task_name)
     places = chosen.positions(model.features)
     with counted("reading captures") as progress:
@@ -70,7 +71,13 @@ def command(
     say_skipped(dataset)
     table = dataset.table(label)
     result = evaluate(model, table, [[row[place] for place in places] for row in table.rows])
-    figures = result.figures(len(dataset.skipped))
+    figures = result.figures(dataset.without_sample(label))
+    if result.truth and not result.known.classes:
+        click.echo(
+            f"meshlens: no value of column {label!r} is a class of {model_name}: "
+            f"it learnt column {model.label!r}",
+            err=True,
+        )
     if predictions:
         write_table(predictions, _PREDICTIONS, _predictions(table, result, plain=plain_addresses))
     if as_json:
@@ -90,8 +97,16 @@ def _predictions(table: Table, result: Evaluation, *, plain: bool) -> list[list[
 
     names = Names(plain=plain)
     return [
-        [number, sample.file, names(sample.name), truth, named, round(verdict.confidence, 4), verdict.votes]
-        for number, sample, truth, named, verdict in zip(
-            table.numbers, table.samples, result.truth, result.named, result.verdicts, strict=True
+        [
+            row["row"],
+            row["file"],
+            names(sample.name),
+            truth,
+            named,
+            round(verdict.confidence, 4),
+            verdict.votes,
+        ]
+        for row, sample, truth, named, verdict in zip(
+            table.listed, table.samples, result.truth, result.named, result.verdicts, strict=True
         )
     ]

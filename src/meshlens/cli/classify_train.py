@@ -1,5 +1,6 @@
 """`meshlens classify train`: a model from labelled captures."""
 
+from functools import partial
 from pathlib import Path
 
 import click
@@ -12,7 +13,7 @@ from meshlens.cli.classify_options import data_option, label_option, say_skipped
 from meshlens.cli.command import Command, option
 from meshlens.cli.options import json_option
 from meshlens.cli.progress import counted
-from meshlens.errors import MeshlensError
+from meshlens.errors import MeshlensError, UsageError
 
 __all__ = ["command"]
 
@@ -40,7 +41,8 @@ The same without the vendor's half of the MAC address, which random addresses la
 @option("--seed", type=click.IntRange(min=0), default=0, metavar="N", section="Model",
         help="Seed of all chance (default: 0): the same data and seed give the same model.")  # fmt: skip
 @option("-o", "--output", required=True, type=click.Path(dir_okay=False, writable=True), metavar="MODEL.json",
-        section="Output", help="The model's file: plain JSON.")  # fmt: skip
+        section="Output", help="The model's file: plain JSON; '-' is standard output, "
+        "and figures then go to standard error.")  # fmt: skip
 @option("--confusion", type=click.Path(dir_okay=False), metavar="FILE.png", section="Output",
         help="Draw the confusion matrix of the test (needs matplotlib).")  # fmt: skip
 @json_option
@@ -69,6 +71,8 @@ def command(
     learner("sklearn")  # to say it now, not when all captures are read
     if confusion:
         plotting()
+    if output != "-" and not Path(output).parent.is_dir():
+        raise UsageError(f"{output}: there is no folder {Path(output).parent}")
     chosen = task(task_name)
     labels = read_labels(chosen, directory)
     labels.demand(group or "file")
@@ -85,15 +89,17 @@ def command(
     with counted("trying recipes") as progress:
         training = train(table, task=task_name, label=label, about=about, seed=seed, progress=progress)
     try:
-        Path(output).write_text(training.model.to_json(), encoding="ascii")
+        with click.open_file(output, "w", encoding="ascii") as file:
+            file.write(training.model.to_json())
     except OSError as error:
         raise MeshlensError(f"{output}: cannot be written: {error.strerror}") from None
+    say = partial(click.echo, err=output == "-")
     if as_json:
-        click.echo(training_json(training))
+        say(training_json(training))
     else:
         for line in training_lines(training, f"cross-validation in 5 folds, split by {group}"):
-            click.echo(line)
-        click.echo(f"{output}: {training.recipe}, {training.model.about['nodes']} nodes")
+            say(line)
+        say(f"{output}: {training.recipe}, {training.model.about['nodes']} nodes")
     if confusion and training.tested:
         tested = training.tested.out_of_fold
         draw_confusion(confusion, tested.truth, tested.named, f"{task_name}, {label}, split by {group}")

@@ -42,7 +42,7 @@ def test_rows_carry_the_label_the_group_and_the_number_of_their_line(tmp_path: P
     assert len(table) == 18
     assert set(table.labels) == {"lamp", "camera"}
     assert len(set(table.groups)) == 6
-    assert table.numbers == tuple(map(str, range(18)))
+    assert [row["row"] for row in table.listed] == [str(number) for number in range(18)]
     assert all(
         abs(row[0] - 100) < 20 for row, label in zip(table.rows, table.labels, strict=True) if label == "lamp"
     )

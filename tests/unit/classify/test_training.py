@@ -1,7 +1,7 @@
 import pytest
 
 from meshlens.classify.calibration import calibrate, least_votes
-from meshlens.classify.crossval import Judged, OpenSet, cross_validate, judge, learn, open_set
+from meshlens.classify.crossval import Judged, OutOfFold, cross_validate, judge, learn, open_set
 from meshlens.classify.dataset import Table, read_dataset
 from meshlens.classify.evaluation import evaluate
 from meshlens.classify.familiarity import Weighing, watch
@@ -44,7 +44,7 @@ def test_what_only_tells_the_unit_is_worth_nothing_once_units_are_kept_apart(tab
         tuple(f"{int(group[-1])}" for group in blind.groups),
         blind.groups,
         blind.samples,
-        blind.numbers,
+        blind.listed,
     )
     assert cross_validate(by_unit, FOREST, folds=random_folds(by_unit.labels)).report.f1_macro > 0.9
     assert cross_validate(by_unit, FOREST).report.f1_macro < 0.7
@@ -120,10 +120,31 @@ def test_calibrated_confidence_rises_with_votes_and_is_what_came_true() -> None:
 
 
 def test_the_threshold_costs_no_more_right_verdicts_than_was_said() -> None:
-    known = [Judged("x", votes) for votes in range(100)]
-    seen = OpenSet(known, [True] * 100, [])
-    assert sum(one.votes < least_votes(seen, 0.05) for one in known) == 5
-    assert least_votes(OpenSet()) == 0
+    judged = tuple(Judged("x", votes) for votes in range(100))
+    seen = OutOfFold(("x",) * 100, tuple(map(str, range(100))), judged, 1)
+    assert sum(one.votes < least_votes(seen, 0.05) for one in judged) == 5
+    assert least_votes(OutOfFold((), (), (), 0)) == 0
+
+
+def test_a_group_of_many_rows_does_not_set_the_threshold_for_the_others() -> None:
+    """A scan of a thousand flows that all get full votes would make 30 of other groups unknown."""
+    judged = (*(Judged("x", 1000) for _ in range(1000)), *(Judged("x", votes) for votes in range(900, 930)))
+    seen = OutOfFold(("x",) * 1030, (*["scan"] * 1000, *map(str, range(30))), judged, 1)
+    assert sum(one.votes < least_votes(seen, 0.1) for one in judged) == 3
+
+
+def test_wrong_verdicts_do_not_set_the_threshold() -> None:
+    judged = tuple(Judged("x" if votes >= 50 else "y", votes) for votes in range(100))
+    seen = OutOfFold(("x",) * 100, tuple(map(str, range(100))), judged, 1)
+    assert least_votes(seen, 0) == 50
+
+
+def test_the_threshold_is_learnt_with_all_labels_also_those_of_a_single_group(table: Table) -> None:
+    one = {"camera 1", "camera 2"}
+    few = table.only([place for place, group in enumerate(table.groups) if group not in one])
+    tested = train(few, task="made-up", label="kind", recipes=(FOREST,)).tested
+    assert tested
+    assert len(tested.among_all.judged) == len(few) > len(tested.out_of_fold.judged)
 
 
 @pytest.mark.parametrize("weighing", [None, "importance", "reliability"])

@@ -188,6 +188,66 @@ def test_a_name_that_is_not_there_is_refused_in_one_line(
     assert not model.exists()
 
 
+def test_what_predictions_say_comes_to_the_figures_of_the_json(
+    data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    metrics = pytest.importorskip("sklearn.metrics")
+    model, table = hand_made_model(tmp_path / "m.json"), tmp_path / "p.csv"
+    words = ("--task", TASK, "--data", data, "--label", "kind", "--predictions", table, "--json")
+    assert classify("evaluate", model, *words) == 0
+    figures = json.loads(capsys.readouterr().out)
+    with table.open() as said, (data / "labels.csv").open() as labels:
+        rows, listed = list(csv.DictReader(said)), list(csv.DictReader(labels))
+    assert [row["file"] for row in rows] == [listed[int(row["row"])]["file"] for row in rows]
+    known = [row for row in rows if row["truth"] in {"lamp", "plug"}]
+    truth, verdicts = [row["truth"] for row in known], [row["verdict"] for row in known]
+    f1 = metrics.f1_score(truth, verdicts, labels=sorted(set(truth)), average="macro", zero_division=0)
+    assert figures["f1_macro"] == pytest.approx(f1, abs=1e-4)
+    strange = [row["verdict"] != "unknown" for row in rows if row not in known]
+    assert (figures["unknown_samples"], figures["unknown_named"]) == (len(strange), sum(strange))
+
+
+def test_rows_without_a_label_are_not_counted_as_skipped(
+    data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    files = [("lamp-0-0.pcap", "lamp"), ("gone.pcap", ""), ("too-long" * 100, "lamp")]
+    write_labels(data, [{"file": file, "kind": kind} for file, kind in files])
+    model = hand_made_model(tmp_path / "m.json")
+    assert classify("evaluate", model, "--task", TASK, "--data", data, "--label", "kind", "--json") == 0
+    figures = json.loads(capsys.readouterr().out)
+    assert (figures["samples"], figures["skipped"]) == (1, 1)
+
+
+def test_a_column_that_the_model_has_not_learnt_is_told(
+    data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    model = hand_made_model(tmp_path / "m.json")
+    assert classify("evaluate", model, "--task", TASK, "--data", data, "--label", "unit", "--json") == 0
+    captured = capsys.readouterr()
+    assert json.loads(captured.out)["classes"] == 0
+    assert "no value of column 'unit' is a class of" in captured.err
+    assert "it learnt column 'kind'" in captured.err
+
+
+def test_a_model_goes_to_standard_output_alone(
+    data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert train(data, Path("-")) == 0
+    captured = capsys.readouterr()
+    assert json.loads(captured.out)["label"] == "kind"
+    assert "F1 macro" in captured.err
+    assert not Path("-").exists()
+
+
+def test_a_model_that_has_nowhere_to_go_is_refused_before_any_capture_is_read(
+    data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (data / "labels.csv").write_text("nonsense")
+    assert train(data, tmp_path / "none" / "m.json") == 2
+    assert "there is no folder" in capsys.readouterr().err
+
+
 def test_a_model_of_another_task_is_refused(
     data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
