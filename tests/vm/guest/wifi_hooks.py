@@ -41,7 +41,7 @@ def watched(hook: Hook, medium: Medium) -> dict[str, object]:
                 time.sleep(0.01)
         settle(medium)
         after = {radio: known(radio) for radio in range(RADIOS)}
-        seen = {
+        seen: dict[str, object] = {
             "functions": session.functions,
             "stations": [asdict(each) for each in session.stations()],
             "outcomes": session.outcomes, "missed": session.missed,
