@@ -62,6 +62,13 @@ def test_a_frame_held_back_was_not_sent(vm: VirtualMachine) -> None:
     assert told["tx_attempts"] is None
 
 
+def test_a_frame_given_back_without_a_report_is_neither_acknowledged_nor_lost(vm: VirtualMachine) -> None:
+    told = station(vm, "mute")
+    assert told["tx_untold"] == 2
+    assert (told["tx_frames"], told["tx_acked"], told["tx_failed"], told["tx_attempts"]) == (1, 1, 0, 1)
+    assert told["bssid"] in ("02:00:00:00:00:01", "02:00:00:00:01:0f")  # and not of an Ethernet header
+
+
 def test_without_a_station_the_receiver_in_the_header_is_it(vm: VirtualMachine) -> None:
     told = station(vm, "no sta")
     assert (told["tx_frames"], told["tx_no_ack_wanted"], told["tx_failed"]) == (1, 1, 0)

@@ -23,7 +23,7 @@ SLOW, FAST = Rate("legacy", 6.0), Rate("legacy", 54.0)
 SIGNAL = Signal(20, -58, -66, -55, -60.5, {-68: 5, -60: 15})
 HOOKED = HookedStation(
     interface="wlan0", mac=MAC, bssid=BSSID, last_ns=0, tx_frames=40, tx_acked=36, tx_failed=2,
-    tx_no_ack_wanted=2, tx_filtered=0, tx_reported=40, tx_attempts=60, tx_retries=20,
+    tx_no_ack_wanted=2, tx_filtered=0, tx_untold=0, tx_reported=40, tx_attempts=60, tx_retries=20,
     rates=(RateAck(FAST, 50, 35, 33, 50 * 1000), RateAck(SLOW, 10, 5, 3, 10 * 1000)),
     ampdus=None, ampdu_frames=None, ampdu_acked=None, airtime_ns=None, airtime_frames=0, airtime_source=None,
     latency_us={16: 30, 32: 10}, latency_mean_us=25.0, ack_signal=None, rx_frames=20, rx_data_frames=20,

@@ -41,8 +41,7 @@ def watched(hook: Hook, medium: Medium) -> dict[str, object]:
                 time.sleep(0.01)
         settle(medium)
         after = {radio: known(radio) for radio in range(RADIOS)}
-        medium.quiet = False
-        return {
+        seen: dict[str, object] = {
             "functions": session.functions,
             "stations": [asdict(each) for each in session.stations()],
             "outcomes": session.outcomes, "missed": session.missed,
@@ -52,6 +51,8 @@ def watched(hook: Hook, medium: Medium) -> dict[str, object]:
             "iw": {f"wlan{radio} {station}": [before[radio][station], numbers]
                    for radio, found in after.items() for station, numbers in found.items()},
         }  # fmt: skip
+        medium.quiet = False  # from here on beacons are heard: not while stations and rates are read
+        return seen
 
 
 def settle(medium: Medium) -> None:

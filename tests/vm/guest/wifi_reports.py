@@ -96,8 +96,9 @@ class World:
         rates: tuple[tuple[int, int, int], ...] = ((4, 1, 0),),
         described: tuple[dict[str, int], ...] = (),
         status: Mapping[str, int] = NOTHING,
+        mute: bool = False,
     ) -> None:
-        """A status with rates (index, count, flags), or described ones."""
+        """A status with rates (index, count, flags), or described ones; `mute`: without a report in it."""
         memory = self.memory
         info = memory.structure(self.mac80211, "ieee80211_tx_info")
         memory.put(info.flags, self.flags(*flagged))
@@ -110,8 +111,12 @@ class World:
             memory.put(info.status[name], value)
         report = memory.structure(self.mac80211, "ieee80211_tx_status")
         memory.put(report.sta, sta)
-        memory.put(report.info, memory.address(info))
-        memory.put(report.skb, self.skb(frame) if frame else 0)
+        memory.put(report.info, 0 if mute else memory.address(info))
+        skb = self.skb(frame) if frame else 0
+        memory.put(report.skb, skb)
+        if mute and skb:
+            cb = memory.address(memory.view(kernel_btf(), "sk_buff", skb).cb)
+            memory.put(memory.view(self.mac80211, "ieee80211_tx_info", cb)["flags"], self.flags(*flagged))
         if described:
             size = size_of(memory.structure(self.mac80211, "ieee80211_rate_status"))
             start = memory.hold(bytes(size * len(described)))
@@ -195,7 +200,7 @@ def main() -> None:
         case(world)
     names = (
         "aggregate", "described", "no skb", "filtered", "no sta", "signals", "few rates", "chains",
-        "no signal", "with FCS", "802.3", "damaged", "duplicates", "foreign", "frame alone",
+        "no signal", "with FCS", "802.3", "damaged", "duplicates", "foreign", "frame alone", "mute",
     )  # fmt: skip
     answer({
         "stations": {name: world.told(number) for number, name in enumerate(names)},
@@ -238,6 +243,16 @@ def odd_reports(world: World) -> None:
     for signal in ({"ack_signal": 35}, {"ack_signal": -61, "flags": 1}, {"ack_signal": -67}):
         world.report(world.station(5), frame(DATA, TO_DS, mac(5), OURS), status=signal)
     world.frame_alone(frame(DATA, TO_DS, mac(14), OURS))
+    ethernet = ("IEEE80211_TX_CTL_HW_80211_ENCAP",)  # the radio makes the header: none is here
+    world.report(
+        world.station(15),
+        mac(15) + OURS + bytes(60),
+        ethernet,
+        described=({"tries": 0, "legacy": 540},),
+        mute=True,
+    )
+    world.report(0, frame(DATA, FROM_DS, mac(15), OURS), (), mute=True)
+    world.report(world.station(15), frame(DATA, TO_DS, mac(15), OURS), ("IEEE80211_TX_STAT_ACK",))
     world.memory.put(world.hw.max_report_rates, 1)
     world.report(world.station(6), frame(DATA, TO_DS, mac(6), OURS), rates=((4, 2, 0), (0, 7, 0)))
     world.memory.put(world.hw.max_report_rates, 4)

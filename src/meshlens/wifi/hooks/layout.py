@@ -85,10 +85,10 @@ SEQUENCES_BYTES: Final = 40
 
 _NUMBERS: Final = (
     "last_ns",
-    "tx_frames", "tx_acked", "tx_failed", "tx_no_ack_wanted", "tx_filtered", "tx_reported", "tx_attempts",
-    "tx_retries", "ampdus", "ampdu_frames", "ampdu_acked", "tx_time_us", "tx_timed", "latency_ns",
-    "rx_last_ns", "rx_frames", "rx_data_frames", "rx_bytes", "rx_retries", "rx_duplicates", "rx_fcs_failed",
-    "rx_plcp_failed",
+    "tx_frames", "tx_acked", "tx_failed", "tx_no_ack_wanted", "tx_filtered", "tx_untold", "tx_reported",
+    "tx_attempts", "tx_retries", "ampdus", "ampdu_frames", "ampdu_acked", "tx_time_us", "tx_timed",
+    "latency_ns", "rx_last_ns", "rx_frames", "rx_data_frames", "rx_bytes", "rx_retries", "rx_duplicates",
+    "rx_fcs_failed", "rx_plcp_failed",
 )  # fmt: skip
 _BSSID_AT: Final = 8 * len(_NUMBERS)
 _LATENCY_AT: Final = _BSSID_AT + 8

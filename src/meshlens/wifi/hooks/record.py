@@ -76,7 +76,8 @@ class HookedStation:
 
     Sent: `tx_frames` is what the driver reported, `tx_acked` and `tx_failed` how it ended; the
     `tx_no_ack_wanted` are those without an ACK to wait for. Frames held back because the station sleeps are
-    `tx_filtered`, and in no other number. The driver told the attempts of `tx_reported` frames, which were
+    `tx_filtered`, and in no other number; those that the driver gave back without a word are `tx_untold`, and
+    besides only in the latencies. The driver told the attempts of `tx_reported` frames, which were
     `tx_attempts`; `tx_retries` is how often a frame or an A-MPDU was sent again. `rates` splits this. The
     `ampdus` that were reported had `ampdu_frames`, of which `ampdu_acked` were acknowledged.
     `airtime_ns` is the sum of what the driver reported for `airtime_frames` reports.
@@ -99,6 +100,7 @@ class HookedStation:
     tx_failed: int
     tx_no_ack_wanted: int
     tx_filtered: int
+    tx_untold: int
     tx_reported: int
     tx_attempts: int | None
     tx_retries: int | None
@@ -172,6 +174,7 @@ def record(
         tx_failed=numbers["tx_failed"],
         tx_no_ack_wanted=numbers["tx_no_ack_wanted"],
         tx_filtered=numbers["tx_filtered"],
+        tx_untold=numbers["tx_untold"],
         tx_reported=numbers["tx_reported"],
         tx_attempts=told("tx_attempts", numbers["tx_reported"]),
         tx_retries=told("tx_retries", numbers["tx_reported"]),

@@ -8,7 +8,7 @@ the same; where they differ is said at the place.
 from typing import Final
 
 from meshlens.ebpf import R0, R1, R2, R3, R7, R8, R10, Helper, ProgramSpec
-from meshlens.ebpf.tracing import Function, Hook, KernelTypes, cast, container_of, first_of
+from meshlens.ebpf.tracing import Function, Hook, KernelTypes, View, cast, container_of, first_of
 from meshlens.wifi.hooks.layout import HANDED_OVER, LATENCY_BINS, within
 from meshlens.wifi.hooks.report import ReportProbe
 from meshlens.wifi.hooks.station import HEADER_BYTES
@@ -37,8 +37,14 @@ class _Sent(ReportProbe):
         self.info = self.copied(info)
         self.read(R1, self.info.flags)
         self.put(self.flags, R1)
+        if self.status:
+            self.mute(self.status)
         self.who()
         self.block("whether it came through")
+        self.call(Helper.ktime_get_ns)
+        self.store(R7, within("last_ns").offset, R0, 8)
+        if self.status:
+            self.untold(self.status)
         self.verdict()
         self.block("at which rates")
         self.rates()
@@ -59,6 +65,23 @@ class _Sent(ReportProbe):
             self.put(self.length, R1)
             self.address_of(R3, self.skb.data[0])
             self.call(Helper.probe_read_kernel, self.header, self.header.size)
+
+    def mute(self, status: View) -> None:
+        """Without a report in it, the flags are those that the frame was sent with."""
+        self.read(R8, status.info)
+        with self.if_(R8, "==", 0):
+            self.read(R1, cast(self.skb.cb, "struct ieee80211_tx_info").flags)
+            self.put(self.flags, R1)
+
+    def untold(self, status: View) -> None:
+        """A frame that is given back without a report, as mt76 does with most (`__mt76_tx_complete_skb()` in
+        its tx.c): mac80211 counts nothing of it, neither as acknowledged nor as failed.
+        """
+        self.read(R8, status.info)
+        with self.if_(R8, "==", 0):
+            self.increase("tx_untold")
+            self.waited()
+            self.jump("counted")
 
     def who(self) -> None:
         """The station's entry: the one that is reported, else the receiver that the header names."""
@@ -95,8 +118,6 @@ class _Sent(ReportProbe):
 
     def verdict(self) -> None:
         """Each frame is acknowledged, failed, held back (filtered), or one that wants no ACK."""
-        self.call(Helper.ktime_get_ns)
-        self.store(R7, within("last_ns").offset, R0, 8)
         self.get(R8, self.flags)
         decided = self.new_label()
         with self.if_(R8, "&", self.flag["filtered"]):  # the station sleeps: it was not sent, and comes again
@@ -156,6 +177,10 @@ class _Sent(ReportProbe):
         with self.if_(R1, "!=", 0):
             self.increase("tx_time_us", R1)
             self.increase("tx_timed")
+        self.waited()
+
+    def waited(self) -> None:
+        """The time since the frame was handed over, if it was seen then."""
         with self.lookup(HANDED_OVER, self.pointer):
             self.latency()
 

@@ -102,9 +102,16 @@ NOTHING_HEARD: Final[Columns] = dict.fromkeys(("rx_frames", "rx_bytes", "rx_retr
 
 
 def of_sent(station: HookedStation) -> Columns:
-    """What the programs know of what was sent to it."""
+    """What the programs know of what was sent to it.
+
+    Where the driver gives frames back without a word, reports of some tell nothing of all: the dump's numbers
+    stand.
+    """
     ack, rates = station.ack_signal, station.rates
-    return {
+    latencies: Columns = {"latencies_us": station.latency_us, "latency_mean_us": station.latency_mean_us}
+    if station.tx_untold:
+        return latencies
+    return latencies | {
         "tx_frames": station.tx_frames,
         "tx_acked": station.tx_acked,
         "tx_failed": station.tx_failed,
@@ -118,8 +125,6 @@ def of_sent(station: HookedStation) -> Columns:
         "ampdus": station.ampdus,
         "ampdu_frames": station.ampdu_frames,
         "ampdu_acked": station.ampdu_acked,
-        "latencies_us": station.latency_us,
-        "latency_mean_us": station.latency_mean_us,
         "ack_signal_dbm": ack.last_dbm if ack else None,
         "ack_signal_mean_dbm": ack.mean_dbm if ack else None,
     }

@@ -1,5 +1,7 @@
 """One record from what each source says: which is believed, what follows, what is missing and why."""
 
+from dataclasses import replace
+
 import pytest
 
 from meshlens.wifi.airtime import airtime_ns
@@ -41,6 +43,16 @@ def test_the_programs_are_believed_before_nl80211() -> None:
     assert station.sources["signal_mean_dbm"] == "rx"
     assert (station.tx_bytes, station.sources["tx_bytes"]) == (500_000, "nl80211")
     assert (station.expected_mbps, station.sources["expected_mbps"]) == (20.1, "minstrel")
+
+
+def test_where_the_driver_gives_frames_back_without_a_word_nothing_is_lost_by_that() -> None:
+    """What it reported of two frames says nothing of the thousand that nl80211 knows of."""
+    mute = replace(HOOKED, tx_frames=2, tx_acked=2, tx_failed=0, tx_untold=998)
+    station = joined({"nl80211": of_nl80211(INFO), "tx-status": of_sent(mute)})
+    assert (station.tx_frames, station.tx_failed, station.tx_retries) == (1000, 10, 200)
+    assert (station.sources["tx_frames"], station.sources["tx_failed"]) == ("nl80211", "nl80211")
+    assert station.sources["latencies_us"] == "tx-status"
+    assert "tx_rates" in station.missing
 
 
 def test_signal_to_noise_is_the_mean_signal_above_the_survey_s_noise() -> None:
