@@ -61,6 +61,7 @@ ODD = {
     "ipv6_frag6_negative_len.pcap": "a payload shorter than its extension headers: we go on to what is there",
     "hoobr_rt6_print.pcap": "the frame ends within an extension header: that is the last protocol for us",
     "ipv6-rthdr-oobr.pcap": "the same",
+    "fuzz-2021-10-13.pcap": "loopback with an address family that is none: we look at the version",
     "fuzz-2021-06-07-c6c72a0a56.pcap": "a frame of 4 GB: tshark's field ends at 2 GB",
 }
 #: Captures with many tagged frames, fragments, IPv6.
