@@ -12,7 +12,7 @@
 # Each installs what it needs first; see tools/setup.
 
 PYTHON = .venv/bin/python
-PYTEST_ARGS = -n 2 --dist loadgroup
+PYTEST_ARGS = -n 2
 
 # What is installed for which purpose: run, test or dev. A stamp says that it is done.
 ready = .venv/.ready-$(1)

@@ -3,7 +3,6 @@
 import os
 import signal
 from collections.abc import Generator
-from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -27,17 +26,22 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
         pytest.skip("needs root")
 
 
-@pytest.hookimpl(tryfirst=True)  # before xdist looks at the groups
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> object:
     """Where tests run side by side (`make test`), those of one group stay one behind the other.
 
     Tests of the kernel look at what is attached in it and load it; each virtual machine is booted once, and
     what oracles say of real lists and captures is worked out once. Others share nothing outside their file.
     """
-    for item in items:
-        folder, *rest = item.path.relative_to(Path(__file__).parent).parts
-        alone = folder in {"kernel", "oracle", "vm"}
-        item.add_marker(pytest.mark.xdist_group(folder if alone else "/".join([folder, *rest])))
+    from xdist.scheduler import LoadScopeScheduling
+
+    class Groups(LoadScopeScheduling):  # type: ignore[misc]  # xdist says nothing about its types
+        def _split_scope(self, nodeid: str) -> str:
+            file = nodeid.partition("::")[0]
+            folder = file.split("/")[1]
+            return folder if folder in {"kernel", "oracle", "vm"} else file
+
+    return Groups(config, log)
 
 
 @pytest.hookimpl(wrapper=True)
