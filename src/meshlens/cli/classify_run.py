@@ -2,8 +2,6 @@
 
 import shutil
 import sys
-import time
-from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import click
@@ -12,9 +10,9 @@ from meshlens.classify.kernel.session import FileVerdicts, VerdictSession, verdi
 from meshlens.classify.tasks import task
 from meshlens.cli.classify_model import model_argument
 from meshlens.cli.command import Command, option
-from meshlens.cli.options import complete_interface, json_option
+from meshlens.cli.options import complete_interface, json_option, refuse_live_options
+from meshlens.cli.regularly import regularly
 from meshlens.ebpf.capabilities import ATTACHING, drop_capabilities
-from meshlens.errors import UsageError
 
 if TYPE_CHECKING:
     from rich.live import Live
@@ -39,8 +37,6 @@ LIVE_ONLY = {
 }  # fmt: skip
 #: Lines of the terminal that the rows of the table leave: heading, foot, and the cursor's.
 FRAME_LINES = 3
-#: Who has been idle is let go so often where nothing is printed.
-LOOK_S = 10.0
 
 
 @click.command("run", cls=Command, examples=EXAMPLES)
@@ -87,7 +83,7 @@ def command(
     that decided.
     """
     if files:
-        _refuse_live_options(click.get_current_context())
+        refuse_live_options(LIVE_ONLY)
         read = verdicts(model_name, read=files)
         show = _Show(read, as_json=as_json, costs=False)
         try:
@@ -161,35 +157,12 @@ def _show_live(
 
                 table = Live(auto_refresh=False, transient=True)
                 with table:
-                    _regularly(session, lambda: show.on(table), duration_s, interval_s)
+                    regularly(session, lambda: show.on(table), session.verdicts, duration_s, interval_s)
             else:
-                _regularly(session, show.all, duration_s, interval_s)
+                regularly(session, show.all, session.verdicts, duration_s, interval_s)
         finally:
             costs = session.costs() if show.costs else []
             session.close()
             show.all()
             if show.costs:
                 click.echo((costs_json if show.as_json else costs_text)(costs), nl=False)
-
-
-def _regularly(
-    session: VerdictSession, show: Callable[[], None], duration_s: float | None, interval_s: float | None
-) -> None:
-    end = None if duration_s is None else time.monotonic() + duration_s
-    while True:
-        left_s = (interval_s or LOOK_S) if end is None else end - time.monotonic()
-        if left_s <= 0:
-            return
-        session.wait(min(left_s, interval_s or LOOK_S))
-        if end is not None and time.monotonic() >= end:
-            return
-        if interval_s:
-            show()
-        else:
-            session.verdicts()  # lets go of those that are idle
-
-
-def _refuse_live_options(ctx: click.Context) -> None:
-    for name, flag in LIVE_ONLY.items():
-        if ctx.get_parameter_source(name) is not click.core.ParameterSource.DEFAULT:
-            raise UsageError(f"{flag} is for interfaces; it cannot go with --read")

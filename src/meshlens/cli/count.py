@@ -9,7 +9,7 @@ import click
 
 from meshlens.cli.command import Command, option
 from meshlens.cli.count_live import Services, count_live
-from meshlens.cli.options import complete_interface, json_option
+from meshlens.cli.options import complete_interface, json_option, refuse_live_options
 from meshlens.cli.report import open_report, text_of, usual_format
 from meshlens.errors import UsageError
 from meshlens.filters.lists import FilterDef, FilterList, load_list, parse_list
@@ -142,7 +142,7 @@ def command(
     elif files:
         from meshlens.cli.count_files import count_files
 
-        _refuse_live_options(click.get_current_context())
+        refuse_live_options(LIVE_ONLY, "counting on interfaces")
         text = text_of(chosen, columns=columns, helpers=helpers)
         count_files(filters, files, text, mac=mac, helpers=helpers)
     elif pin is not None:
@@ -184,9 +184,3 @@ def _filters(list_path: str | None, expressions: Sequence[str]) -> FilterList:
     if list_path == "-":
         return parse_list(sys.stdin.read(), source="standard input")
     return load_list(list_path)
-
-
-def _refuse_live_options(ctx: click.Context) -> None:
-    for name, flag in LIVE_ONLY.items():
-        if ctx.get_parameter_source(name) is not click.core.ParameterSource.DEFAULT:
-            raise UsageError(f"{flag} is for counting on interfaces; it cannot go with --read")

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 import click
 
 from meshlens.cli.command import Command, option
-from meshlens.cli.options import complete_interface, json_option
+from meshlens.cli.options import complete_interface, json_option, refuse_live_options
 from meshlens.ebpf.capabilities import ATTACHING, drop_capabilities
 from meshlens.errors import UsageError
 from meshlens.probes.count.plan import ATTACH_MODES, AttachMode
@@ -82,7 +82,7 @@ def command(
     """
     logging.basicConfig(format="meshlens: %(message)s")
     if files:
-        _refuse_live_options(click.get_current_context())
+        refuse_live_options(LIVE_ONLY)
     expression = " ".join(words)
     stream: FileFlows | LiveFlows
     if files:
@@ -179,9 +179,3 @@ def _show_live(stream: LiveFlows, show: _Lines | _Parquet) -> None:
             show.end(stream)
             raise
         show.end(stream)
-
-
-def _refuse_live_options(ctx: click.Context) -> None:
-    for name, flag in LIVE_ONLY.items():
-        if ctx.get_parameter_source(name) is not click.core.ParameterSource.DEFAULT:
-            raise UsageError(f"{flag} is for interfaces; it cannot go with --read")

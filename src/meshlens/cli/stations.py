@@ -9,9 +9,9 @@ from contextlib import contextmanager
 import click
 
 from meshlens.cli.command import Command, option
-from meshlens.cli.options import complete_interface, json_option
+from meshlens.cli.options import complete_interface, json_option, refuse_live_options
+from meshlens.cli.regularly import regularly
 from meshlens.ebpf.capabilities import ATTACHING, drop_capabilities
-from meshlens.errors import UsageError
 from meshlens.probes.count.plan import HOOK_MODES, HookMode
 from meshlens.probes.stations.record import Station, StationKind
 from meshlens.probes.stations.session import FileStations, StationSession, stations
@@ -41,8 +41,6 @@ LIVE_ONLY = {
 }  # fmt: skip
 #: Lines of the terminal that the rows of the table leave: heading, foot, and the cursor's.
 FRAME_LINES = 3
-#: Stations that have been idle are let go so often where nothing is printed.
-LOOK_S = 10.0
 
 
 @click.command("stations", cls=Command, examples=EXAMPLES)
@@ -91,7 +89,7 @@ def command(
     expression = " ".join(words)
     show = _Show(kinds or KINDS, as_json=as_json)
     if files:
-        _refuse_live_options(click.get_current_context())
+        refuse_live_options(LIVE_ONLY)
         _show_files(stations(read=files, filter=expression), show)
         return
     session = stations(interfaces, filter=expression, attach=attach, max_stations=max_stations, idle_s=idle_s)
@@ -173,32 +171,9 @@ def _show_live(
             if live:
                 table = _Live(show)
                 with table.opened():
-                    _regularly(session, table, duration_s, interval_s)
+                    regularly(session, lambda: table.all(session), session.stations, duration_s, interval_s)
             else:
-                _regularly(session, show, duration_s, interval_s)
+                regularly(session, lambda: show.all(session), session.stations, duration_s, interval_s)
         finally:
             session.close()
             show.all(session)
-
-
-def _regularly(
-    session: StationSession, show: _Show | _Live, duration_s: float | None, interval_s: float | None
-) -> None:
-    end = None if duration_s is None else time.monotonic() + duration_s
-    while True:
-        left_s = (interval_s or LOOK_S) if end is None else end - time.monotonic()
-        if left_s <= 0:
-            return
-        session.wait(min(left_s, interval_s or LOOK_S))
-        if end is not None and time.monotonic() >= end:
-            return
-        if interval_s:
-            show.all(session)
-        else:
-            session.stations()  # lets go of those that are idle
-
-
-def _refuse_live_options(ctx: click.Context) -> None:
-    for name, flag in LIVE_ONLY.items():
-        if ctx.get_parameter_source(name) is not click.core.ParameterSource.DEFAULT:
-            raise UsageError(f"{flag} is for interfaces; it cannot go with --read")
