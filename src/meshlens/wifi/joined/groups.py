@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final, Literal
 
+from meshlens.wifi.joined.ratios import given_up_ratio, unacknowledged_ratio
 from meshlens.wifi.joined.record import RateCount, WifiStation
 from meshlens.wifi.rates import Rate
 
@@ -45,9 +46,7 @@ class WifiGroup:
     @property
     def loss_ratio(self) -> float | None:
         """The share of frames that were given up, of those that wanted an ACK, 0 to 1."""
-        if self.tx_acked is None or self.tx_failed is None or not self.tx_acked + self.tx_failed:
-            return None
-        return self.tx_failed / (self.tx_acked + self.tx_failed)
+        return given_up_ratio(self.tx_acked, self.tx_failed)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,9 +63,7 @@ class RateGroup:
     @property
     def loss_ratio(self) -> float | None:
         """The share of attempts without an ACK, 0 to 1."""
-        if not self.tx_attempts or self.tx_acked is None:
-            return None
-        return max(0.0, 1 - self.tx_acked / self.tx_attempts)
+        return unacknowledged_ratio(self.tx_attempts, self.tx_acked)
 
 
 GROUPINGS: Final[dict[Grouping, Callable[[WifiStation], str]]] = {

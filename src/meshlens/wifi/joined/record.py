@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Literal
 
+from meshlens.wifi.joined.ratios import given_up_ratio, unacknowledged_ratio
 from meshlens.wifi.minstrel.record import MinstrelRate
 from meshlens.wifi.rates import Rate
 
@@ -29,9 +30,7 @@ class RateCount:
     @property
     def loss_ratio(self) -> float | None:
         """The share of attempts without an ACK, 0 to 1."""
-        if not self.attempts or self.acked is None:
-            return None
-        return max(0.0, 1 - self.acked / self.attempts)
+        return unacknowledged_ratio(self.attempts, self.acked)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -124,9 +123,7 @@ class WifiStation:
     @property
     def loss_ratio(self) -> float | None:
         """The share of frames that were given up, of those that wanted an ACK, 0 to 1."""
-        if self.tx_acked is None or self.tx_failed is None:
-            return None
-        return _ratio(self.tx_failed, self.tx_acked + self.tx_failed)
+        return given_up_ratio(self.tx_acked, self.tx_failed)
 
     @property
     def subframe_error_ratio(self) -> float | None:
